@@ -1,0 +1,1 @@
+//! The commands of the `lakefeed` binary, a file a command.

@@ -1,0 +1,1 @@
+//! The topics, views and destinations that exist, checked as a whole.

@@ -1,0 +1,1 @@
+//! One destination's loop: take, flatten, send, ack.

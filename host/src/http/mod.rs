@@ -1,0 +1,1 @@
+//! Routes to the other modules; no decisions.

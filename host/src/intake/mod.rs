@@ -1,0 +1,1 @@
+//! How changes enter: HTTP and NDJSON.

@@ -1,0 +1,1 @@
+//! What `$status` answers, and the metrics.

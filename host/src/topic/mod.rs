@@ -1,0 +1,1 @@
+//! Which destinations want a change; pure.

@@ -1,0 +1,1 @@
+//! Builds the pipeline from a checked configuration; the one place that sees every module.

@@ -1,0 +1,1 @@
+//! The promises that span the whole program.
