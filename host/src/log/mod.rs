@@ -1,1 +1,268 @@
 //! The change log and the destinations' offsets.
+//!
+//! Each create, update and delete is one row of an append-only log, written in the same transaction as the
+//! resource's current state; the log *is* the FHIR version history. A destination is an [`Offset`] into it.
+//! [`Log`] is the trait that every store implements; its promises are tested by one suite that each
+//! implementation passes. A log knows nothing of topics, views and plugins: what a change matched is decided by
+//! the [`Matcher`] that the writer hands in, and kept as it was answered.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::change::{
+    Body, Change, Interaction, Matched, Offset, ResourceKey, Sequence, Source, Timestamp, Version,
+};
+
+mod destination;
+mod error;
+
+pub use destination::{
+    Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, LastError,
+    NewDeadLetter,
+};
+pub use error::LogError;
+
+/// Decides which topics want a change: called once a write, with the version before and the one that is
+/// being made, inside the transaction. It must be quick and must not block.
+pub type Matcher = Arc<dyn Fn(Option<&Version>, &Version) -> Matched + Send + Sync>;
+
+/// The store of resources, their history and the destinations' offsets.
+///
+/// What a caller may rely on:
+///
+/// - *Committed means durable.* When a writing call returns `Ok`, its effect survives the loss of power.
+/// - *All or nothing.* One call of [`write`](Self::write) is one transaction; many calls may share one commit.
+/// - *In order.* [`changes`](Self::changes) gives out changes in the order of their offsets, each once, and
+///   never a later one before an earlier one that could still appear. A resource's versions keep their order
+///   and their `last_updated` grows strictly.
+/// - *Fenced.* Every call that moves a destination names its [`Fence`]; once a later one was taken, a call with
+///   an earlier one fails with [`LogError::Fenced`] and changes nothing.
+/// - *Cancel-safe.* A call whose future is dropped either took effect whole or not at all.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    // ---- resources
+
+    /// Writes versions, all in one transaction. The answers are in the order of the writes.
+    ///
+    /// Several writes of one resource in one call make several versions, in order. When one is refused, nothing
+    /// is written.
+    async fn write(&self, writes: Vec<Write>) -> Result<Vec<Written>, WriteError>;
+
+    /// A resource's newest version, the one made by a delete included; none if there never was one.
+    async fn current(&self, key: &ResourceKey) -> Result<Option<Version>, LogError>;
+
+    /// One version of a resource by its number.
+    async fn version(&self, key: &ResourceKey, sequence: Sequence) -> Result<Option<Version>, LogError>;
+
+    /// A resource's versions, newest first, at most `count`, older than `before` when that is given.
+    async fn history(
+        &self,
+        key: &ResourceKey,
+        before: Option<Sequence>,
+        count: usize,
+    ) -> Result<Vec<Version>, LogError>;
+
+    /// How many versions a resource has.
+    async fn history_len(&self, key: &ResourceKey) -> Result<u64, LogError>;
+
+    /// Living resources of a type, by id; see [`Search`].
+    async fn search(&self, search: &Search) -> Result<Vec<Version>, LogError>;
+
+    /// How many living resources a search would find without its paging.
+    async fn search_total(&self, search: &Search) -> Result<u64, LogError>;
+
+    // ---- changes
+
+    /// The changes behind `after`, in order; at least one if there is any, then until a bound is met.
+    async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError>;
+
+    /// How many changes after an offset a topic wanted when they were written. Exact.
+    async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError>;
+
+    /// The offset of the newest committed change, and a signal that wakes when it moves on.
+    fn head(&self) -> watch::Receiver<Offset>;
+
+    // ---- destinations
+
+    /// Makes a destination's record, active, its offset at `start`. An existing record of this id is an error.
+    async fn create_destination(&self, id: &str, start: Offset) -> Result<DestinationRecord, LogError>;
+
+    /// A destination's record as it is now.
+    async fn destination(&self, id: &str) -> Result<Option<DestinationRecord>, LogError>;
+
+    /// All destinations' records, by id.
+    async fn destinations(&self) -> Result<Vec<DestinationRecord>, LogError>;
+
+    /// Takes a destination for this host: the fence grows, and whoever held it before can change nothing more.
+    async fn take_destination(&self, id: &str) -> Result<(Fence, DestinationRecord), LogError>;
+
+    /// Removes a destination's record with its dead letters. Absent is success.
+    async fn drop_destination(&self, id: &str) -> Result<(), LogError>;
+
+    /// Persists the bounds of the batch that is about to be written, so that after a crash the same batch is
+    /// made again.
+    async fn plan_batch(&self, id: &str, fence: Fence, batch: BatchBounds) -> Result<(), LogError>;
+
+    /// Moves a destination's offset, adds to its counters, stores dead letters and forgets the planned batch
+    /// when that is done: one transaction.
+    async fn ack(&self, id: &str, fence: Fence, ack: Ack) -> Result<(), LogError>;
+
+    /// Keeps an error for `$status` (the newest five stay) and adds to the counters.
+    async fn record_failure(
+        &self,
+        id: &str,
+        fence: Fence,
+        error: LastError,
+        counters: Counters,
+    ) -> Result<(), LogError>;
+
+    /// Makes a destination active, paused or halted.
+    async fn set_destination_state(&self, id: &str, state: DestinationState) -> Result<(), LogError>;
+
+    /// Moves a destination's offset to any place and starts a new generation. Its planned batch is forgotten.
+    async fn rewind_destination(&self, id: &str, to: Offset) -> Result<DestinationRecord, LogError>;
+
+    /// A destination's dead letters, oldest first, at most `count`, after the given number.
+    async fn dead_letters(&self, id: &str, after: u64, count: usize) -> Result<Vec<DeadLetter>, LogError>;
+
+    // ---- what the host keeps beside
+
+    /// Keeps a small value under a name: a materialised view's definition, a plugin's state. Replaces.
+    async fn put_kept(&self, space: &str, name: &str, value: &[u8]) -> Result<(), LogError>;
+
+    /// A kept value.
+    async fn kept(&self, space: &str, name: &str) -> Result<Option<Vec<u8>>, LogError>;
+
+    /// All names and values kept in a space, by name.
+    async fn all_kept(&self, space: &str) -> Result<Vec<(String, Vec<u8>)>, LogError>;
+
+    /// Forgets a kept value. Absent is success.
+    async fn drop_kept(&self, space: &str, name: &str) -> Result<(), LogError>;
+
+    /// Finishes what is under way and lets go of the store. Later calls fail with [`LogError::Closed`].
+    async fn close(&self);
+}
+
+/// One version to be written.
+#[derive(Clone)]
+pub struct Write {
+    /// Whose version.
+    pub key: ResourceKey,
+    /// What must hold for it to be written.
+    pub precondition: Precondition,
+    /// What is done.
+    pub action: Action,
+    /// Which topics want it.
+    pub matcher: Matcher,
+    /// What the server it came from called it.
+    pub source: Option<Source>,
+}
+
+/// What a write does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Stores a content: the first version, a further one, or one that revives a deleted resource.
+    Put(Arc<Body>),
+    /// Deletes: the last content is repeated with the delete's own meta. A resource that is absent or already
+    /// deleted is left as it is.
+    Delete,
+}
+
+/// What must hold of a resource for a write to happen; checked inside the transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    None,
+    /// There is no living resource of this key. A deleted one may come back.
+    Absent,
+    /// There is a living resource of this key.
+    Exists,
+    /// The living resource's version is this one.
+    VersionIs(Sequence),
+}
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// A version was made.
+    Version {
+        /// The version, as stored.
+        version: Version,
+        /// What it was.
+        interaction: Interaction,
+    },
+    /// Nothing was there to delete.
+    Nothing,
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A precondition did not hold.
+    #[error("write {index}: {refused}")]
+    Refused {
+        /// Which of the writes, from 0.
+        index: usize,
+        /// What did not hold.
+        refused: Refused,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The precondition that did not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A living resource has this key; its version number.
+    #[error("the resource exists already, in version {0}")]
+    Exists(Sequence),
+    /// No living resource has this key.
+    #[error("the resource does not exist")]
+    Absent,
+    /// The living resource has another version.
+    #[error("the resource is in version {0}")]
+    OtherVersion(Sequence),
+}
+
+/// Which living resources of a type are wanted, by id.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// The type.
+    pub resource_type: String,
+    /// These ids only; all when absent.
+    pub ids: Option<Vec<String>>,
+    /// Not older than this.
+    pub since: Option<Timestamp>,
+    /// Ids greater than this only: the last id of the page before.
+    pub after: Option<String>,
+    /// At most this many.
+    pub count: usize,
+}
+
+/// Where a read of the log stops; whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadBound {
+    /// At most this many changes.
+    pub changes: usize,
+    /// Not past this many bytes of resources, but for the first change.
+    pub bytes: usize,
+    /// Not past this offset, which is how a planned batch is read again.
+    pub through: Option<Offset>,
+}
+
+/// The identity of a store, for messages and backups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreInfo {
+    /// The version of the schema.
+    pub schema: u32,
+    /// How many versions of resources it holds.
+    pub versions: u64,
+    /// How many living resources it holds.
+    pub resources: u64,
+    /// How many destinations have an offset in it.
+    pub destinations: u64,
+}

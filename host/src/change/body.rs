@@ -1,0 +1,217 @@
+//! A resource's text, ready to be given its id and meta without being written anew.
+//!
+//! A stored resource is the client's own text: only `id`, `meta.versionId` and `meta.lastUpdated` are the
+//! server's, and they are spliced in. Everything else, the digits of a decimal included, stays as it came.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{ResourceKey, Sequence, Timestamp};
+
+/// A resource taken apart once at its top level, to be stamped with a version's number and time.
+#[derive(Clone, Debug)]
+pub struct Body {
+    resource_type: String,
+    /// Meta's members but for the two that the server owns, as text with a leading comma: `,"profile":[…]`.
+    meta_rest: String,
+    /// All other members of the resource, as text with a leading comma.
+    rest: String,
+    id: Option<String>,
+    meta: Meta,
+}
+
+/// What a client's own `meta` said of its version.
+#[derive(Clone, Debug, Default)]
+struct Meta {
+    version_id: Option<String>,
+    last_updated: Option<String>,
+}
+
+/// Why a text is not the body of a resource. Says nothing of what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Not a JSON object, or not JSON.
+    #[error("not a JSON object: line {line}, column {column} [CHANGE-003]")]
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// `resourceType` is missing or no string.
+    #[error("`resourceType` is missing or not a string [CHANGE-004]")]
+    ResourceType,
+    /// A member that the server reads has the wrong form.
+    #[error("`{0}` has the wrong JSON type [CHANGE-005]")]
+    Member(&'static str),
+}
+
+impl Body {
+    /// Takes a resource's text apart. The text must have passed the strict JSON check before.
+    pub fn parse(text: &[u8]) -> Result<Self, BodyError> {
+        let members: Members<'_> = serde_json::from_slice(text).map_err(|error| BodyError::Json {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        let mut body = Self {
+            resource_type: String::new(),
+            meta_rest: String::new(),
+            rest: String::new(),
+            id: None,
+            meta: Meta::default(),
+        };
+        for (name, value) in members.0 {
+            body.take(&name, value)?;
+        }
+        if body.resource_type.is_empty() {
+            return Err(BodyError::ResourceType);
+        }
+        Ok(body)
+    }
+
+    /// The resource's type, as its text says.
+    pub fn resource_type(&self) -> &str {
+        &self.resource_type
+    }
+
+    /// The id in the text, of whatever form.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The `meta.versionId` in the text: what the sender called this version.
+    pub fn version_id(&self) -> Option<&str> {
+        self.meta.version_id.as_deref()
+    }
+
+    /// The `meta.lastUpdated` in the text.
+    pub fn last_updated(&self) -> Option<&str> {
+        self.meta.last_updated.as_deref()
+    }
+
+    /// The resource with the given id, version number and time: the text that is stored and answered.
+    pub fn stamped(&self, key: &ResourceKey, sequence: Sequence, last_updated: Timestamp) -> Bytes {
+        let text = format!(
+            "{{\"resourceType\":\"{}\",\"id\":\"{}\",\"meta\":{{\"versionId\":\"{sequence}\",\"lastUpdated\":\"{last_updated}\"{}}}{}}}",
+            key.resource_type(),
+            key.id(),
+            self.meta_rest,
+            self.rest,
+        );
+        Bytes::from(text)
+    }
+
+    fn take(&mut self, name: &str, value: &RawValue) -> Result<(), BodyError> {
+        match name {
+            "resourceType" => self.resource_type = string(value).ok_or(BodyError::ResourceType)?,
+            "id" => self.id = Some(string(value).ok_or(BodyError::Member("id"))?),
+            "meta" => self.take_meta(value)?,
+            _ => push_member(&mut self.rest, name, value),
+        }
+        Ok(())
+    }
+
+    fn take_meta(&mut self, value: &RawValue) -> Result<(), BodyError> {
+        let members: Members<'_> =
+            serde_json::from_str(value.get()).map_err(|_| BodyError::Member("meta"))?;
+        for (name, value) in members.0 {
+            match name.as_str() {
+                "versionId" => {
+                    self.meta.version_id = Some(string(value).ok_or(BodyError::Member("meta.versionId"))?);
+                }
+                "lastUpdated" => {
+                    self.meta.last_updated =
+                        Some(string(value).ok_or(BodyError::Member("meta.lastUpdated"))?);
+                }
+                _ => push_member(&mut self.meta_rest, &name, value),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+fn push_member(text: &mut String, name: &str, value: &RawValue) {
+    text.push(',');
+    // A string always has a JSON form.
+    text.push_str(&serde_json::to_string(name).unwrap_or_default());
+    text.push(':');
+    text.push_str(value.get());
+}
+
+/// The members of an object in the order of the text, values untouched.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamped(text: &str) -> String {
+        let key = ResourceKey::new("Observation", "o-1").unwrap();
+        let body = Body::parse(text.as_bytes()).unwrap();
+        String::from_utf8(body.stamped(&key, Sequence(7), Timestamp(0)).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_stamp_changes_id_and_version_and_nothing_else() {
+        assert_eq!(
+            stamped(
+                r#"{"id":"x","valueQuantity":{"value": 1.00},"resourceType":"Observation",
+                    "meta":{"profile":["p"],"versionId":"3","lastUpdated":"2020-01-01T00:00:00Z"},"status":"final"}"#
+            ),
+            r#"{"resourceType":"Observation","id":"o-1","meta":{"versionId":"7","lastUpdated":"1970-01-01T00:00:00.000000Z","profile":["p"]},"valueQuantity":{"value": 1.00},"status":"final"}"#
+        );
+    }
+
+    #[test]
+    fn a_resource_without_meta_gets_one() {
+        assert_eq!(
+            stamped(r#"{"resourceType":"Observation"}"#),
+            r#"{"resourceType":"Observation","id":"o-1","meta":{"versionId":"7","lastUpdated":"1970-01-01T00:00:00.000000Z"}}"#
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_resource_is_refused_with_its_place() {
+        assert_eq!(
+            Body::parse(b"{").unwrap_err(),
+            BodyError::Json { line: 1, column: 1 }
+        );
+        assert_eq!(Body::parse(b"{}").unwrap_err(), BodyError::ResourceType);
+        assert_eq!(
+            Body::parse(br#"{"resourceType":"Patient","id":1}"#).unwrap_err(),
+            BodyError::Member("id")
+        );
+        assert_eq!(
+            Body::parse(br#"{"resourceType":"Patient","meta":[]}"#).unwrap_err(),
+            BodyError::Member("meta")
+        );
+    }
+}
