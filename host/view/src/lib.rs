@@ -1,1 +1,23 @@
-//! Under construction.
+//! SQL-on-FHIR ViewDefinitions: compiled once, evaluated into Arrow.
+
+mod base64;
+mod builder;
+mod cell;
+mod compile;
+mod criterion;
+mod definition;
+mod error;
+mod evaluate;
+mod output;
+pub mod print;
+mod program;
+mod rows;
+mod suggest;
+mod view;
+
+pub use criterion::Criterion;
+pub use definition::{Column, Constant, Expression, Iteration, Select, Tag, ViewDefinition};
+pub use error::{Code, RowError, ViewError, ViewErrors};
+pub use output::{ColumnType, FHIR_TYPE, IS_DELETED, OutputType};
+pub use rows::{PartialDates, ResourceMeta, RowBuilder, RowOptions};
+pub use view::{ColumnInfo, CompileOptions, View};

@@ -1,0 +1,379 @@
+//! JSON to [`ViewDefinition`], collecting every mistake on the way.
+
+use serde_json::{Map, Value};
+
+use super::{Column, Constant, Expression, Iteration, Select, Tag, ViewDefinition};
+use crate::error::{Code, ViewError, ViewErrors};
+use crate::suggest;
+
+/// Elements that any part of a FHIR resource may have.
+const BASE: &[&str] = &["id", "extension", "modifierExtension"];
+const ROOT: &[&str] = &[
+    "resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension",
+    "url", "identifier", "version", "versionAlgorithmString", "versionAlgorithmCoding", "name", "title", "status",
+    "experimental", "date", "publisher", "contact", "description", "useContext", "jurisdiction", "purpose", "copyright",
+    "copyrightLabel", "resource", "fhirVersion", "profile", "constant", "select", "where",
+];
+const SELECT: &[&str] = &["column", "select", "forEach", "forEachOrNull", "repeat", "unionAll"];
+const COLUMN: &[&str] = &["path", "name", "description", "collection", "type", "tag"];
+const WHERE: &[&str] = &["path", "description"];
+const TAG: &[&str] = &["name", "value"];
+/// The types that a constant may have.
+const CONSTANT_TYPES: &[&str] = &[
+    "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
+    "integer64", "markdown", "oid", "string", "positiveInt", "time", "unsignedInt", "uri", "url", "uuid",
+];
+/// How deep selects may be nested.
+const MAX_DEPTH: usize = 64;
+
+pub(super) fn parse(json: &[u8]) -> Result<ViewDefinition, ViewErrors> {
+    match serde_json::from_slice::<Value>(json) {
+        Ok(value) => from_value(&value),
+        Err(error) => {
+            let problem = format!("not JSON at line {}, column {}", error.line(), error.column());
+            let error = ViewError {
+                code: Code::NotJson,
+                location: "ViewDefinition".to_owned(),
+                column: None,
+                problem,
+                remedy: "mend the JSON there".to_owned(),
+            };
+            Err(ViewErrors { view: None, errors: vec![error] })
+        }
+    }
+}
+
+pub(super) fn from_value(value: &Value) -> Result<ViewDefinition, ViewErrors> {
+    let mut reader = Reader { errors: Vec::new() };
+    let definition = reader.definition(value);
+    match definition {
+        Some(definition) if reader.errors.is_empty() => Ok(definition),
+        _ => {
+            let view = value.get("name").and_then(Value::as_str).map(str::to_owned);
+            Err(ViewErrors { view, errors: reader.errors })
+        }
+    }
+}
+
+struct Reader {
+    errors: Vec<ViewError>,
+}
+
+impl Reader {
+    fn report(&mut self, code: Code, location: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.errors.push(ViewError {
+            code,
+            location: location.into(),
+            column: None,
+            problem: problem.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    fn definition(&mut self, value: &Value) -> Option<ViewDefinition> {
+        let root = "ViewDefinition";
+        let Some(object) = value.as_object() else {
+            self.report(Code::NotJson, root, "not a JSON object", "write one ViewDefinition");
+            return None;
+        };
+        self.known_root(object);
+        let resource_type = self.text(object, root, "resourceType");
+        if resource_type.as_deref().is_some_and(|written| written != root) {
+            let place = "ViewDefinition.resourceType";
+            self.report(Code::WrongKind, place, "not a ViewDefinition", "write `ViewDefinition` or leave it out");
+        }
+        let resource = self.required_text(object, root, "resource", "name the FHIR type, such as `Patient`");
+        let name = self.name(object, root, false);
+        let constants = self.list(object, root, "constant", Self::constant);
+        self.unique_constants(&constants);
+        let wheres = self.list(object, root, "where", Self::condition);
+        let selects = self.list(object, root, "select", |reader, value, at| reader.select(value, at, 0));
+        if object.get("select").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            self.report(Code::Missing, root, "`select` is absent or empty", "add a select with a column");
+        }
+        Some(ViewDefinition {
+            resource_type,
+            id: self.text(object, root, "id"),
+            url: self.text(object, root, "url"),
+            name,
+            status: self.text(object, root, "status"),
+            resource: resource?,
+            constants,
+            wheres,
+            selects,
+        })
+    }
+
+    fn select(&mut self, value: &Value, at: &str, depth: usize) -> Option<Select> {
+        let object = self.object(value, at)?;
+        if depth >= MAX_DEPTH {
+            self.report(Code::TooLarge, at, format!("selects nested deeper than {MAX_DEPTH}"), "flatten the view");
+            return None;
+        }
+        self.known(object, at, SELECT);
+        let iteration = self.iteration(object, at);
+        let columns = self.list(object, at, "column", Self::column);
+        let nested = |reader: &mut Self, value: &Value, at: &str| reader.select(value, at, depth + 1);
+        let selects = self.list(object, at, "select", nested);
+        let unions = self.list(object, at, "unionAll", nested);
+        if !["column", "select", "unionAll"].iter().any(|key| object.contains_key(*key)) {
+            self.report(Code::Missing, at, "a select without columns", "add `column`, `select` or `unionAll`");
+        }
+        Some(Select { location: at.to_owned(), iteration, columns, selects, unions })
+    }
+
+    fn iteration(&mut self, object: &Map<String, Value>, at: &str) -> Option<Iteration> {
+        let written: Vec<&str> =
+            ["forEach", "forEachOrNull", "repeat"].into_iter().filter(|key| object.contains_key(*key)).collect();
+        if written.len() > 1 {
+            let problem = format!("`{}` together in one select", written.join("` and `"));
+            self.report(Code::TwoIterations, at, problem, "keep one and nest a select for the other");
+        }
+        match *written.first()? {
+            "forEach" => self.expression(object, at, "forEach").map(Iteration::ForEach),
+            "forEachOrNull" => self.expression(object, at, "forEachOrNull").map(Iteration::ForEachOrNull),
+            _ => {
+                let paths = self.list(object, at, "repeat", Self::repeat_path);
+                if object.get("repeat").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                    self.report(Code::Missing, format!("{at}.repeat"), "no paths", "name at least one path");
+                }
+                Some(Iteration::Repeat(paths))
+            }
+        }
+    }
+
+    fn repeat_path(&mut self, value: &Value, at: &str) -> Option<Expression> {
+        match value.as_str() {
+            Some(text) => Some(Expression { text: text.to_owned(), location: at.to_owned() }),
+            None => {
+                self.wrong_kind(at, "a FHIRPath string", value);
+                None
+            }
+        }
+    }
+
+    fn column(&mut self, value: &Value, at: &str) -> Option<Column> {
+        let object = self.object(value, at)?;
+        self.known(object, at, COLUMN);
+        let name = self.name(object, at, true);
+        let path = self.expression(object, at, "path");
+        if !object.contains_key("path") {
+            self.report(Code::Missing, at, "`path` is absent", "say where the column's value is, as FHIRPath");
+        }
+        let fhir_type = self.text(object, at, "type").map(|written| bare_type(&written).to_owned());
+        let collection = self.flag(object, at, "collection");
+        let tags = self.list(object, at, "tag", Self::tag);
+        let description = self.text(object, at, "description");
+        Some(Column { name: name?, path: path?, fhir_type, collection, description, tags, location: at.to_owned() })
+    }
+
+    fn tag(&mut self, value: &Value, at: &str) -> Option<Tag> {
+        let object = self.object(value, at)?;
+        self.known(object, at, TAG);
+        let name = self.required_text(object, at, "name", "name the tag, such as `ansi/type`");
+        let value = self.required_text(object, at, "value", "give the tag's value");
+        Some(Tag { name: name?, value: value? })
+    }
+
+    fn condition(&mut self, value: &Value, at: &str) -> Option<Expression> {
+        let object = self.object(value, at)?;
+        self.known(object, at, WHERE);
+        if !object.contains_key("path") {
+            self.report(Code::Missing, at, "`path` is absent", "write the condition as FHIRPath");
+        }
+        self.expression(object, at, "path")
+    }
+
+    fn constant(&mut self, value: &Value, at: &str) -> Option<Constant> {
+        let object = self.object(value, at)?;
+        let name = self.name(object, at, true);
+        let values: Vec<(&String, &Value)> = object.iter().filter(|(key, _)| key.starts_with("value")).collect();
+        let known = |key: &&String| *key != "name" && !key.starts_with("value") && !is_base(key);
+        for key in object.keys().filter(known) {
+            self.unknown(at, key, &["name", "valueString"]);
+        }
+        let [(key, value)] = values[..] else {
+            let problem = if values.is_empty() { "a constant without a value" } else { "a constant with several values" };
+            self.report(Code::BadConstant, at, problem, "write one `value[x]`, such as `valueString`");
+            return None;
+        };
+        self.constant_value(key, value, at).and_then(|(fhir_type, text)| {
+            Some(Constant { name: name?, fhir_type, text, location: at.to_owned() })
+        })
+    }
+
+    fn constant_value(&mut self, key: &str, value: &Value, at: &str) -> Option<(String, String)> {
+        let place = format!("{at}.{key}");
+        let Some(fhir_type) = CONSTANT_TYPES.iter().find(|name| key == format!("value{}", capital(name))) else {
+            let types = CONSTANT_TYPES.iter().map(|name| format!("value{}", capital(name))).collect::<Vec<_>>();
+            let near = suggest::nearest(key, types.iter().map(String::as_str)).unwrap_or("valueString");
+            let remedy = format!("use a primitive type, such as `{near}`");
+            self.report(Code::BadConstant, place, format!("`{key}` is no value of a constant"), remedy);
+            return None;
+        };
+        let text = match (*fhir_type, value) {
+            ("boolean", Value::Bool(flag)) => Some(flag.to_string()),
+            ("integer" | "positiveInt" | "unsignedInt", Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                Some(number.to_string())
+            }
+            ("integer64", Value::Number(number)) => Some(number.to_string()),
+            ("decimal", Value::Number(number)) => Some(number.to_string()),
+            ("boolean" | "integer" | "positiveInt" | "unsignedInt" | "decimal", _) => None,
+            (_, Value::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let Some(text) = text else {
+            self.wrong_kind(&place, &format!("a FHIR {fhir_type}"), value);
+            return None;
+        };
+        Some(((*fhir_type).to_owned(), text))
+    }
+
+    fn unique_constants(&mut self, constants: &[Constant]) {
+        for (index, constant) in constants.iter().enumerate() {
+            if constants[..index].iter().any(|earlier| earlier.name == constant.name) {
+                let problem = format!("a second constant `{}`", constant.name);
+                self.report(Code::DuplicateName, &constant.location, problem, "rename one of them");
+            }
+        }
+    }
+
+    /// A list under `key`; each entry read with its own place. Absent means empty.
+    fn list<T>(
+        &mut self,
+        object: &Map<String, Value>,
+        at: &str,
+        key: &str,
+        mut read: impl FnMut(&mut Self, &Value, &str) -> Option<T>,
+    ) -> Vec<T> {
+        match object.get(key) {
+            None => Vec::new(),
+            Some(Value::Array(entries)) => {
+                let read = |(index, entry)| read(self, entry, &format!("{at}.{key}[{index}]"));
+                entries.iter().enumerate().filter_map(read).collect()
+            }
+            Some(other) => {
+                self.wrong_kind(&format!("{at}.{key}"), "a list", other);
+                Vec::new()
+            }
+        }
+    }
+
+    fn object<'a>(&mut self, value: &'a Value, at: &str) -> Option<&'a Map<String, Value>> {
+        if value.as_object().is_none() {
+            self.wrong_kind(at, "an object", value);
+        }
+        value.as_object()
+    }
+
+    fn expression(&mut self, object: &Map<String, Value>, at: &str, key: &str) -> Option<Expression> {
+        let location = format!("{at}.{key}");
+        match object.get(key)? {
+            Value::String(text) => Some(Expression { text: text.clone(), location }),
+            other => {
+                self.wrong_kind(&location, "a FHIRPath string", other);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, object: &Map<String, Value>, at: &str, key: &str) -> Option<String> {
+        match object.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            other => {
+                self.wrong_kind(&format!("{at}.{key}"), "a string", other);
+                None
+            }
+        }
+    }
+
+    fn required_text(&mut self, object: &Map<String, Value>, at: &str, key: &str, remedy: &str) -> Option<String> {
+        if object.get(key).is_none_or(|value| value.as_str() == Some("")) {
+            self.report(Code::Missing, at, format!("`{key}` is absent"), remedy);
+            return None;
+        }
+        self.text(object, at, key)
+    }
+
+    fn flag(&mut self, object: &Map<String, Value>, at: &str, key: &str) -> bool {
+        match object.get(key) {
+            None => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(other) => {
+                self.wrong_kind(&format!("{at}.{key}"), "true or false", other);
+                false
+            }
+        }
+    }
+
+    fn name(&mut self, object: &Map<String, Value>, at: &str, required: bool) -> Option<String> {
+        if !required && !object.contains_key("name") {
+            return None;
+        }
+        let name = self.required_text(object, at, "name", "give it a name")?;
+        let mut characters = name.chars();
+        let starts = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
+        if !starts || !characters.all(|next| next.is_ascii_alphanumeric() || next == '_') {
+            let problem = format!("`{name}` is no name");
+            let remedy = "use letters, digits and `_`, and start with a letter";
+            self.report(Code::BadName, format!("{at}.name"), problem, remedy);
+        }
+        Some(name)
+    }
+
+    fn known(&mut self, object: &Map<String, Value>, at: &str, known: &[&str]) {
+        for key in object.keys() {
+            if !known.contains(&key.as_str()) && !is_base(key) {
+                self.unknown(at, key, known);
+            }
+        }
+    }
+
+    /// At the top a definition may carry whatever its server adds; only what looks like a misspelling is refused.
+    fn known_root(&mut self, object: &Map<String, Value>) {
+        for key in object.keys() {
+            if !ROOT.contains(&key.as_str()) && suggest::nearest(key, ROOT.iter().copied()).is_some() {
+                self.unknown("ViewDefinition", key, ROOT);
+            }
+        }
+    }
+
+    fn unknown(&mut self, at: &str, key: &str, known: &[&str]) {
+        let remedy = match suggest::nearest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`"),
+            None => format!("remove it, or write one of {}", suggest::list(known.iter().copied())),
+        };
+        self.report(Code::UnknownElement, format!("{at}.{key}"), format!("there is no element `{key}` here"), remedy);
+    }
+
+    fn wrong_kind(&mut self, at: &str, wanted: &str, found: &Value) {
+        let problem = format!("{} where {wanted} belongs", kind(found));
+        self.report(Code::WrongKind, at, problem, format!("write {wanted}"));
+    }
+}
+
+fn is_base(key: &str) -> bool {
+    BASE.contains(&key) || key.starts_with('_')
+}
+
+/// A type as the definition names it, without the prefix of its canonical address.
+fn bare_type(written: &str) -> &str {
+    let bare = written.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(written);
+    bare.strip_prefix("http://hl7.org/fhirpath/System.").unwrap_or(bare)
+}
+
+fn capital(name: &str) -> String {
+    let mut characters = name.chars();
+    characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,5 @@
+//! The compiled form of a view.
+
+/// What evaluation runs.
+#[derive(Debug)]
+pub(crate) struct Program;
