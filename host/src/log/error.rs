@@ -67,6 +67,25 @@ pub enum LogError {
         /// What is wrong; holds no data.
         reason: String,
     },
+    /// LOG-011. The file that a backup or a restore would write is there already. Name another one.
+    #[error("{store} exists already and is not overwritten; name another file [LOG-011]")]
+    Exists {
+        /// The file.
+        store: String,
+    },
+    /// LOG-012. A batch or an acknowledgement does not continue from where the destination is. The caller must
+    /// take the destination anew and go on from its record.
+    #[error("destination `{id}` is at another place than the call says; take it again [LOG-012]")]
+    OutOfOrder {
+        /// The destination.
+        id: String,
+    },
+    /// LOG-013. The store's URL is not one that this lakefeed can open.
+    #[error("`[store] url` {reason} [LOG-013]")]
+    Url {
+        /// What is wrong with it and what to write; does not repeat it, since it may hold a password.
+        reason: String,
+    },
 }
 
 impl LogError {

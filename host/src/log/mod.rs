@@ -18,15 +18,25 @@ use crate::change::{
 
 mod destination;
 mod error;
+mod open;
+pub mod sqlite;
+#[cfg(test)]
+pub(crate) mod suite;
+mod transition;
 
 pub use destination::{
     Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, LastError,
     NewDeadLetter,
 };
 pub use error::LogError;
+pub use open::{StoreUrl, open};
 
-/// Decides which topics want a change: called once a write, with the version before and the one that is
-/// being made, inside the transaction. It must be quick and must not block.
+/// Where a store reads the time; handed in, so that a test can stop it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Decides which topics want a change: called with the version before and the one that is being made, inside
+/// the transaction. It must be quick and must not block. A store may call it again for the same write when a
+/// transaction has to be repeated; only its answer within the one that commits is kept.
 pub type Matcher = Arc<dyn Fn(Option<&Version>, &Version) -> Matched + Send + Sync>;
 
 /// The store of resources, their history and the destinations' offsets.
@@ -97,17 +107,20 @@ pub trait Log: Send + Sync + 'static {
     async fn destinations(&self) -> Result<Vec<DestinationRecord>, LogError>;
 
     /// Takes a destination for this host: the fence grows, and whoever held it before can change nothing more.
+    /// A fence is never given twice, not even after the destination was dropped and made again.
     async fn take_destination(&self, id: &str) -> Result<(Fence, DestinationRecord), LogError>;
 
     /// Removes a destination's record with its dead letters. Absent is success.
     async fn drop_destination(&self, id: &str) -> Result<(), LogError>;
 
     /// Persists the bounds of the batch that is about to be written, so that after a crash the same batch is
-    /// made again.
+    /// made again. The batch must bear the record's next number and start at its offset or behind it, else the
+    /// call fails with [`LogError::OutOfOrder`]; a batch that is planned already is replaced.
     async fn plan_batch(&self, id: &str, fence: Fence, batch: BatchBounds) -> Result<(), LogError>;
 
     /// Moves a destination's offset, adds to its counters, stores dead letters and forgets the planned batch
-    /// when that is done: one transaction.
+    /// when that is done: one transaction. An acknowledgement of less than the offset, or of more than the log
+    /// holds, fails with [`LogError::OutOfOrder`].
     async fn ack(&self, id: &str, fence: Fence, ack: Ack) -> Result<(), LogError>;
 
     /// Keeps an error for `$status` (the newest five stay) and adds to the counters.
@@ -122,7 +135,8 @@ pub trait Log: Send + Sync + 'static {
     /// Makes a destination active, paused or halted.
     async fn set_destination_state(&self, id: &str, state: DestinationState) -> Result<(), LogError>;
 
-    /// Moves a destination's offset to any place and starts a new generation. Its planned batch is forgotten.
+    /// Moves a destination's offset to any place and starts a new generation, whose batches are numbered anew.
+    /// Its planned batch is forgotten, and whoever held the destination must take it again.
     async fn rewind_destination(&self, id: &str, to: Offset) -> Result<DestinationRecord, LogError>;
 
     /// A destination's dead letters, oldest first, at most `count`, after the given number.

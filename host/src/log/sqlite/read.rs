@@ -1,0 +1,274 @@
+//! The reads: resources, their history, and the changes behind an offset.
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
+
+use super::super::{DeadLetter, NewDeadLetter, ReadBound, Search};
+use super::row::{change, integer, key, log_columns, maybe_natural, natural, offset, version};
+use crate::change::{Change, Offset, ResourceKey, Sequence, Timestamp, Version};
+
+/// A resource's newest version.
+pub(super) async fn current(
+    wanted: &ResourceKey,
+    connection: &mut SqliteConnection,
+) -> Result<Option<Version>, sqlx::Error> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM resource r CROSS JOIN log l ON l.sequence = r.sequence WHERE r.resource_type = ? AND r.id = ?"
+    ))
+    .bind(wanted.resource_type())
+    .bind(wanted.id())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(version).transpose()
+}
+
+/// One version by its number.
+pub(super) async fn one_version(
+    wanted: &ResourceKey,
+    sequence: Sequence,
+    connection: &mut SqliteConnection,
+) -> Result<Option<Version>, sqlx::Error> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log l WHERE l.sequence = ? AND l.resource_type = ? AND l.id = ?"
+    ))
+    .bind(integer(sequence.0))
+    .bind(wanted.resource_type())
+    .bind(wanted.id())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(version).transpose()
+}
+
+/// A resource's versions, newest first: the chain of `previous` from the newest one on, or from `before` when that is
+/// one of its versions, so that a late page is as quick as the first.
+pub(super) async fn history(
+    wanted: &ResourceKey,
+    before: Option<Sequence>,
+    count: usize,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let rows = sqlx::query(concat!(
+        "WITH RECURSIVE chain (sequence) AS ( \
+           SELECT coalesce( \
+             (SELECT sequence FROM log WHERE sequence = ?3 AND resource_type = ?1 AND id = ?2), \
+             (SELECT sequence FROM resource WHERE resource_type = ?1 AND id = ?2)) \
+           UNION ALL \
+           SELECT p.previous FROM chain c CROSS JOIN log p ON p.sequence = c.sequence \
+             WHERE p.previous IS NOT NULL) \
+         SELECT ",
+        log_columns!(),
+        " FROM chain c CROSS JOIN log l ON l.sequence = c.sequence WHERE l.sequence < ?3 LIMIT ?4"
+    ))
+    .bind(wanted.resource_type())
+    .bind(wanted.id())
+    .bind(before.map_or(i64::MAX, |before| integer(before.0)))
+    .bind(limit(count))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(version).collect()
+}
+
+/// How many versions a resource has.
+pub(super) async fn history_len(
+    wanted: &ResourceKey,
+    connection: &mut SqliteConnection,
+) -> Result<u64, sqlx::Error> {
+    let row = sqlx::query("SELECT versions FROM resource WHERE resource_type = ? AND id = ?")
+        .bind(wanted.resource_type())
+        .bind(wanted.id())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map_or(Ok(0), |row| natural(row, 0))
+}
+
+/// Living resources of a type, by id.
+pub(super) async fn search(
+    wanted: &Search,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM resource r CROSS JOIN log l ON l.sequence = r.sequence"
+    ));
+    push_conditions(&mut query, wanted)?;
+    if let Some(after) = &wanted.after {
+        query.push(" AND r.id > ").push_bind(after.clone());
+    }
+    query.push(" ORDER BY r.id LIMIT ").push_bind(limit(wanted.count));
+    let rows = query.build().fetch_all(connection).await?;
+    rows.iter().map(version).collect()
+}
+
+/// How many a search finds without its paging.
+pub(super) async fn search_total(
+    wanted: &Search,
+    connection: &mut SqliteConnection,
+) -> Result<u64, sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT count(*) FROM resource r");
+    push_conditions(&mut query, wanted)?;
+    natural(&query.build().fetch_one(connection).await?, 0)
+}
+
+fn push_conditions(query: &mut QueryBuilder<Sqlite>, wanted: &Search) -> Result<(), sqlx::Error> {
+    query
+        .push(" WHERE NOT r.deleted AND r.resource_type = ")
+        .push_bind(wanted.resource_type.clone());
+    if let Some(ids) = &wanted.ids {
+        // One place for any number of ids: the count of places is bounded, and the statement stays the same.
+        query
+            .push(" AND r.id IN (SELECT value FROM json_each(")
+            .push_bind(super::row::to_json(ids)?)
+            .push("))");
+    }
+    if let Some(since) = wanted.since {
+        query.push(" AND r.last_updated >= ").push_bind(since.0);
+    }
+    Ok(())
+}
+
+/// The changes behind an offset, in order, up to a bound.
+///
+/// The lengths are read first and the rows then: rows are read ahead of whoever takes them, so a bound that is only
+/// checked while taking them would not bound the memory.
+pub(super) async fn changes(
+    after: Offset,
+    bound: ReadBound,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Change>, sqlx::Error> {
+    let Some(through) = last_within(after, bound, connection).await? else {
+        return Ok(Vec::new());
+    };
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log l WHERE l.sequence > ? AND l.sequence <= ? ORDER BY l.sequence"
+    ))
+    .bind(integer(after.sequence))
+    .bind(through)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(change).collect()
+}
+
+/// The sequence of the last change that a bound lets through; none when there is no change.
+async fn last_within(
+    after: Offset,
+    bound: ReadBound,
+    connection: &mut SqliteConnection,
+) -> Result<Option<i64>, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT max(sequence) FROM ( \
+           SELECT sequence, row_number() OVER up AS place, sum(size) OVER up AS total FROM ( \
+             SELECT sequence, coalesce(length(resource), 0) AS size FROM log \
+             WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3) \
+           WINDOW up AS (ORDER BY sequence ROWS UNBOUNDED PRECEDING)) \
+         WHERE total <= ?4 OR place = 1",
+    )
+    .bind(integer(after.sequence))
+    .bind(
+        bound
+            .through
+            .map_or(i64::MAX, |through| integer(through.sequence)),
+    )
+    .bind(limit(bound.changes.max(1)))
+    .bind(limit(bound.bytes))
+    .fetch_one(connection)
+    .await?;
+    row.try_get_unchecked(0)
+}
+
+/// How many changes behind an offset a topic wanted: the difference of two ordinals.
+pub(super) async fn count_changes(
+    after: Offset,
+    topic: &str,
+    connection: &mut SqliteConnection,
+) -> Result<u64, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT \
+           coalesce((SELECT ordinal FROM matched WHERE topic = t.number ORDER BY sequence DESC LIMIT 1), 0) - \
+           coalesce((SELECT ordinal FROM matched WHERE topic = t.number AND sequence <= ?2 \
+             ORDER BY sequence DESC LIMIT 1), 0) \
+         FROM topic t WHERE t.id = ?1",
+    )
+    .bind(topic)
+    .bind(integer(after.sequence))
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map_or(Ok(0), |row| natural(row, 0))
+}
+
+/// A destination's dead letters, oldest first.
+pub(super) async fn dead_letters(
+    id: &str,
+    after: u64,
+    count: usize,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<DeadLetter>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT number, at, sequence, resource_type, id, version, code, message, detail, row_in_change, \
+         column_name, row_values FROM dead_letter WHERE destination = ? AND number > ? ORDER BY number LIMIT ?",
+    )
+    .bind(id)
+    .bind(integer(after))
+    .bind(limit(count))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(dead_letter).collect()
+}
+
+/// A kept value.
+pub(super) async fn kept(
+    space: &str,
+    name: &str,
+    connection: &mut SqliteConnection,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM kept WHERE space = ? AND name = ?")
+        .bind(space)
+        .bind(name)
+        .fetch_optional(connection)
+        .await
+}
+
+/// All that is kept in a space, by name.
+pub(super) async fn all_kept(
+    space: &str,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<(String, Vec<u8>)>, sqlx::Error> {
+    sqlx::query_as("SELECT name, value FROM kept WHERE space = ? ORDER BY name")
+        .bind(space)
+        .fetch_all(connection)
+        .await
+}
+
+/// Counts all rows of a table; the condition is one of ours.
+pub(super) async fn count(from: &'static str, connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let statement = AssertSqlSafe(format!("SELECT count(*) FROM {from}"));
+    natural(&sqlx::query(statement).fetch_one(connection).await?, 0)
+}
+
+fn dead_letter(row: &SqliteRow) -> Result<DeadLetter, sqlx::Error> {
+    Ok(DeadLetter {
+        number: natural(row, 0)?,
+        at: Timestamp(row.try_get_unchecked(1)?),
+        letter: NewDeadLetter {
+            offset: offset(natural(row, 2)?),
+            key: key(row, 3, 4)?,
+            version: Sequence(natural(row, 5)?),
+            code: row.try_get_unchecked(6)?,
+            message: row.try_get_unchecked(7)?,
+            detail: row.try_get_unchecked(8)?,
+            row: maybe_natural(row, 9)?,
+            column: row.try_get_unchecked(10)?,
+            rows: row.try_get_unchecked(11)?,
+        },
+    })
+}
+
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

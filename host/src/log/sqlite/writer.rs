@@ -1,0 +1,300 @@
+//! The one writer: takes all calls that wait, writes them in one transaction, syncs once, and answers them all.
+//!
+//! While a commit is being synced further calls queue up; they are the next group. So a lone caller pays one sync
+//! a call, and many callers share one. No call is answered before the sync that covers it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::super::{Clock, LogError, Write, WriteError, Written};
+use super::edit::{self, Around, Edit, Edited};
+use super::fault::Place;
+use super::file::HostLock;
+use super::insert::{self, Numbers};
+use super::plan::Plan;
+use super::row::offset;
+use crate::change::{Offset, ResourceKey};
+
+/// How many calls may wait; further callers wait for room.
+pub(super) const QUEUE: usize = 1024;
+/// How many calls share a commit at most.
+const CALLS_A_COMMIT: usize = 512;
+/// After this many versions a commit takes no further call.
+const VERSIONS_A_COMMIT: usize = 1024;
+
+/// A call, and where its answer goes.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) work: Work,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// What a call asks for.
+pub(super) enum Work {
+    /// Versions of resources.
+    Write(Vec<Write>),
+    /// A small write.
+    Edit(Edit),
+    /// To finish what waits, and stop.
+    Close,
+}
+
+/// What a call is answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Written(Result<Vec<Written>, WriteError>),
+    Edited(Edited),
+    Closed,
+}
+
+/// The writer's connection and what it knows.
+pub(super) struct Writer {
+    place: Place,
+    connection: SqliteConnection,
+    clock: Clock,
+    /// None after a failure: it is read again before the next commit.
+    numbers: Option<Numbers>,
+    head: watch::Sender<Offset>,
+    calls: mpsc::Receiver<Call>,
+    /// Held as long as anything may still be written.
+    lock: Arc<HostLock>,
+}
+
+impl Writer {
+    pub(super) async fn new(
+        place: Place,
+        mut connection: SqliteConnection,
+        clock: Clock,
+        calls: mpsc::Receiver<Call>,
+        lock: Arc<HostLock>,
+    ) -> Result<(Self, watch::Receiver<Offset>), LogError> {
+        let numbers = Numbers::load(&mut connection)
+            .await
+            .map_err(|error| place.fault(&error))?;
+        let (head, receiver) = watch::channel(offset(numbers.head));
+        let writer = Self {
+            place,
+            connection,
+            clock,
+            numbers: Some(numbers),
+            head,
+            calls,
+            lock,
+        };
+        Ok((writer, receiver))
+    }
+
+    /// Serves calls until it is closed or nobody is left to call.
+    pub(super) async fn run(mut self) {
+        let mut closing = None;
+        while closing.is_none() {
+            let Some(first) = self.calls.recv().await else {
+                break;
+            };
+            let mut group = Vec::new();
+            closing = self.gather(first, &mut group);
+            self.serve(group).await;
+        }
+        self.finish(closing).await;
+    }
+
+    /// Takes what waits, up to what shares a commit. A call to close ends the gathering and is handed back.
+    fn gather(&mut self, first: Call, group: &mut Vec<Call>) -> Option<Call> {
+        let mut versions = 0;
+        let mut next = Some(first);
+        while let Some(call) = next {
+            versions += match &call.work {
+                Work::Close => return Some(call),
+                Work::Write(writes) => writes.len(),
+                Work::Edit(_) => 0,
+            };
+            group.push(call);
+            let is_full = group.len() >= CALLS_A_COMMIT || versions >= VERSIONS_A_COMMIT;
+            next = match is_full {
+                true => None,
+                false => self.calls.try_recv().ok(),
+            };
+        }
+        None
+    }
+
+    /// Commits a group and answers it. When the commit fails each call is tried alone, so that one that cannot be
+    /// written does not take the others with it.
+    async fn serve(&mut self, group: Vec<Call>) {
+        match self.commit(&group).await {
+            Ok(answers) => answer_all(group, answers),
+            Err(_) if group.len() > 1 => {
+                for call in group {
+                    self.serve_one(call).await;
+                }
+            }
+            Err(error) => self.refuse(group, &error),
+        }
+    }
+
+    async fn serve_one(&mut self, call: Call) {
+        let alone = vec![call];
+        match self.commit(&alone).await {
+            Ok(answers) => answer_all(alone, answers),
+            Err(error) => self.refuse(alone, &error),
+        }
+    }
+
+    async fn commit(&mut self, group: &[Call]) -> Result<Vec<Answer>, sqlx::Error> {
+        match self.transact(group).await {
+            Ok((answers, numbers)) => {
+                let head = offset(numbers.head);
+                self.numbers = Some(numbers);
+                self.head
+                    .send_if_modified(|known| std::mem::replace(known, head) != head);
+                Ok(answers)
+            }
+            Err(error) => {
+                tracing::warn!(store = %self.place.name(), error = %self.place.fault(&error), "a commit failed");
+                self.numbers = None;
+                // SQLite may have rolled back by itself; then this has nothing to do and fails.
+                sqlx::query("ROLLBACK").execute(&mut self.connection).await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    async fn transact(&mut self, group: &[Call]) -> Result<(Vec<Answer>, Numbers), sqlx::Error> {
+        let mut numbers = match self.numbers.take() {
+            Some(numbers) => numbers,
+            None => Numbers::load(&mut self.connection).await?,
+        };
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut self.connection)
+            .await?;
+        let mut answers = self.write(group, &mut numbers).await?;
+        self.edit(group, &mut answers, offset(numbers.head)).await?;
+        sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        Ok((
+            answers
+                .into_iter()
+                .map(|answer| answer.unwrap_or(Answer::Closed))
+                .collect(),
+            numbers,
+        ))
+    }
+
+    /// Writes all versions of the group; leaves the places of other calls' answers empty.
+    async fn write(
+        &mut self,
+        group: &[Call],
+        numbers: &mut Numbers,
+    ) -> Result<Vec<Option<Answer>>, sqlx::Error> {
+        let keys = touched(group);
+        let known = insert::look_up(&keys, &mut self.connection).await?;
+        let mut plan = Plan::new(known, numbers.last_sequence);
+        let now = (self.clock)();
+        let answers = group
+            .iter()
+            .map(|call| match &call.work {
+                Work::Write(writes) => Some(Answer::Written(plan.add(writes, now))),
+                Work::Edit(_) | Work::Close => None,
+            })
+            .collect();
+        insert::write(&plan, numbers, &mut self.connection).await?;
+        Ok(answers)
+    }
+
+    async fn edit(
+        &mut self,
+        group: &[Call],
+        answers: &mut [Option<Answer>],
+        head: Offset,
+    ) -> Result<(), sqlx::Error> {
+        for (call, answer) in group.iter().zip(answers) {
+            let Work::Edit(edit) = &call.work else {
+                continue;
+            };
+            let around = Around {
+                now: (self.clock)(),
+                head,
+            };
+            *answer = Some(Answer::Edited(
+                match edit.apply(around, &mut self.connection).await {
+                    Ok(held) => Ok(held),
+                    Err(edit::Failed::Refused(error)) => Err(error),
+                    Err(edit::Failed::Store(error)) => return Err(error),
+                },
+            ));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, group: Vec<Call>, error: &sqlx::Error) {
+        let answers = group
+            .iter()
+            .map(|call| match call.work {
+                Work::Write(_) => Answer::Written(Err(self.place.fault(error).into())),
+                Work::Edit(_) => Answer::Edited(Err(self.place.fault(error))),
+                Work::Close => Answer::Closed,
+            })
+            .collect();
+        answer_all(group, answers);
+    }
+
+    /// Closes the connection, which copies the write-ahead log back, and lets go of the store.
+    async fn finish(self, closing: Option<Call>) {
+        let Self {
+            place,
+            connection,
+            mut calls,
+            lock,
+            ..
+        } = self;
+        calls.close();
+        if let Err(error) = connection.close().await {
+            tracing::warn!(store = %place.name(), error = %place.fault(&error), "closing failed");
+        }
+        drop(lock);
+        if let Some(call) = closing {
+            answer(call, Answer::Closed);
+        }
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Write(writes) => write!(formatter, "Write({} writes)", writes.len()),
+            Self::Edit(_) => formatter.write_str("Edit"),
+            Self::Close => formatter.write_str("Close"),
+        }
+    }
+}
+
+/// The resources that a group's writes touch, each once.
+fn touched(group: &[Call]) -> Vec<ResourceKey> {
+    let mut seen = HashSet::new();
+    let mut keys = Vec::new();
+    for call in group {
+        let Work::Write(writes) = &call.work else {
+            continue;
+        };
+        for write in writes {
+            if seen.insert(&write.key) {
+                keys.push(write.key.clone());
+            }
+        }
+    }
+    keys
+}
+
+fn answer_all(group: Vec<Call>, answers: Vec<Answer>) {
+    for (call, result) in group.into_iter().zip(answers) {
+        answer(call, result);
+    }
+}
+
+/// Answers a call. That nobody waits any more is no failure: the call took effect all the same.
+fn answer(call: Call, result: Answer) {
+    call.answer.send(result).ok();
+}
