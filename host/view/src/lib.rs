@@ -1,18 +1,22 @@
 //! SQL-on-FHIR ViewDefinitions: compiled once, evaluated into Arrow.
 
 mod base64;
+pub mod boundary;
 mod builder;
 mod cell;
 mod compile;
 mod criterion;
+pub mod decimal;
 mod definition;
 mod error;
 mod evaluate;
 mod output;
 pub mod print;
 mod program;
+pub mod r4;
 mod rows;
 mod suggest;
+pub mod temporal;
 mod view;
 
 pub use criterion::Criterion;
