@@ -4,10 +4,10 @@
 //! [`AbiHostInfo`] and gets an [`AbiDescriptor`], through which it asks for *interfaces* by id: tables of functions,
 //! one for each ability. What a plugin does not have, it answers with null. The host lends *services* in the same way.
 //!
-//! * [`entry`]: the symbol, the descriptor, the host's first words; instances and operations.
-//! * [`value`]: text, owned bytes, status, completion: what every call is made of.
-//! * [`arrow`]: the two structs of the Arrow C data interface.
-//! * [`interface`]: what plugins offer. [`service`]: what the host lends.
+//! * `entry`: the symbol, the descriptor, the host's first words; instances and operations.
+//! * `value`: text, owned bytes, status, completion: what every call is made of.
+//! * `arrow`: the two structs of the Arrow C data interface.
+//! * `interface`: what plugins offer. `service`: what the host lends.
 //!
 //! `include/lakefeed_plugin.h` says the same in C, with the rules on threads, memory and completion that hold for both;
 //! it is the normative text. `plugin-api/tests/layout.rs` compares the two, byte by byte.
@@ -24,13 +24,13 @@
     reason = "the layout derive implements an unsafe trait, and tables hold unsafe functions"
 )]
 
-pub mod arrow;
-pub mod entry;
-pub mod interface;
+mod arrow;
+mod entry;
+mod interface;
 #[cfg(feature = "layout-check")]
 mod layout;
-pub mod service;
-pub mod value;
+mod service;
+mod value;
 
 pub use arrow::*;
 pub use entry::*;
