@@ -10,6 +10,7 @@ pub mod decimal;
 mod definition;
 mod error;
 mod evaluate;
+pub mod json;
 mod output;
 pub mod print;
 mod program;
