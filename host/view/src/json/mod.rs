@@ -24,7 +24,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Up to 64 levels, about twice what the deepest published FHIR examples need.
+    /// Up to 64 levels: a questionnaire's answers nest by two to four a question, and may ask some twenty deep.
     fn default() -> Limits {
         Limits { max_depth: 64 }
     }
