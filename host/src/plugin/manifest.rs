@@ -240,11 +240,6 @@ impl Written {
         })
     }
 
-    /// Whether it names any library.
-    pub(super) fn has_library(&self) -> bool {
-        !self.library.is_empty()
-    }
-
     fn check_versions(&self) -> Result<(), PluginRefusal> {
         if self.manifest_version != 1 {
             return Err(PluginRefusal::new(

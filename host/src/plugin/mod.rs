@@ -6,22 +6,55 @@
 //! - [`discover`]: which plugins lie in the plugin directories, and why some of them cannot be used.
 //! - [`check`]: path, owner, permissions and pins, all before the library is opened by the loader.
 //! - [`cache`]: the bytes are hashed while they are copied to the private folder they are loaded from.
+//! - [`load`], `layout`: the library is opened, and what it says of itself is compared with the manifest and the contract.
+//! - [`registry`]: all of the above for every plugin of a host, and which plugin a destination means.
+//! - [`instance`], `calls`: one instance as async methods, each of which resolves whatever the plugin does;
+//!   [`supervise`] makes it again when it is over.
+//!
+//! Beneath an instance: `thread` is the one thread that calls the plugin, `completion` and `answer` bring back the end of
+//! each call, [`services`] is what the plugin may ask of the host ([`secrets`], [`state`], [`metrics`]), and [`health`]
+//! counts and quarantines.
 //!
 //! Beside that road: [`stage`] lays what cargo built where the executable finds it, and [`error`] is the closed list
 //! of refusals, each with a code, a page and a remedy. Nothing else of the host is used here.
 
+mod answer;
 pub mod cache;
+mod calls;
 pub mod check;
+mod completion;
 pub mod discover;
 pub mod error;
+pub mod health;
+pub mod instance;
+mod layout;
+pub mod load;
 pub mod manifest;
+pub mod metrics;
+pub mod registry;
 pub mod schema;
+pub mod secrets;
+pub mod services;
 pub mod stage;
+pub mod state;
+pub mod supervise;
+mod thread;
 
 pub use cache::PluginCache;
 pub use check::{Pin, Policy, TrustLevel};
 pub use discover::{Candidate, Discovery, Origin, PluginDirectory};
 pub use error::{PluginRefusal, RefusalCode};
+pub use health::HealthReport;
+pub use instance::{Instance, InstanceContext};
+pub use load::LoadedPlugin;
 pub use manifest::Manifest;
+pub use metrics::PluginMetrics;
+pub use registry::{
+    Claim, InspectedPlugin, ListedPlugin, PluginChoice, PluginList, PluginRegistry, PluginSettings,
+};
 pub use schema::{Marker, Problem, Schema};
+pub use services::AckListener;
 pub use stage::{StageReport, StageRequest};
+pub use state::{FolderState, StateStore};
+pub use supervise::SupervisedInstance;
+pub use thread::InstanceState;

@@ -1,7 +1,7 @@
 //! Lays built plugins where the running executable finds them.
 //!
-//! Cargo has no step after a build, so this is it: each `plugins/*/plugin.toml` of the checkout is a manifest without
-//! version and library; staging adds both (version from the crate, library and SHA-256 from the build) and writes
+//! Cargo has no step after a build, so this is it: each `plugins/*/plugin.toml` of the checkout is a manifest whose
+//! version and library only the build knows; staging fills in both (version from the crate, library and SHA-256 from the build) and writes
 //! `plugins/NAME/` beside the executable. The library's file name carries its hash and the manifest is renamed into
 //! place after it, so a host that reads at the same moment sees the old plugin or the new one, whole. Running it
 //! twice changes nothing; running it twice at once is safe.
@@ -180,7 +180,7 @@ fn make_folder(path: &Path) -> Result<(), PluginRefusal> {
 struct Template {
     folder: PathBuf,
     name: String,
-    text: String,
+    table: toml::Table,
     schema_files: Vec<String>,
     version: String,
     library_name: String,
@@ -215,23 +215,19 @@ impl Template {
         let path = folder.join(FILE_NAME);
         let text = read_text(&path)?;
         let written = Written::parse(&text).map_err(|refusal| refusal.at(&path))?;
-        if written.version.is_some() || written.has_library() {
-            let message = "states `version` or `library`, which staging takes from the build";
-            return Err(PluginRefusal::new(RefusalCode::StageFailed, message, "remove them").at(&path));
-        }
-        let schema_files = [&written.parameters, &written.settings]
-            .into_iter()
-            .flatten()
-            .filter_map(|source| match source {
-                SchemaSource::File(name) => Some(name.clone()),
-                SchemaSource::Inline(_) => None,
-            });
+        let schemas = [&written.parameters, &written.settings].into_iter().flatten();
+        let schema_files = schemas.filter_map(|source| match source {
+            SchemaSource::File(name) => Some(name.clone()),
+            SchemaSource::Inline(_) => None,
+        });
         let (library_name, version) = read_crate(folder)?;
         let schema_files = schema_files.collect();
+        // It has just been parsed, into a narrower type.
+        let table = toml::from_str(&text).unwrap_or_default();
         Ok(Template {
             folder: folder.to_path_buf(),
             name: written.name,
-            text,
+            table,
             schema_files,
             version,
             library_name,
@@ -245,7 +241,7 @@ impl Template {
         let sha256 = copy(library, &draft, 0o755)?;
         let stem = self.library_name.trim_end_matches(std::env::consts::DLL_SUFFIX);
         let file_name = format!("{stem}-{}{}", &sha256[..16], std::env::consts::DLL_SUFFIX);
-        let manifest = self.manifest(&file_name, &sha256);
+        let manifest = self.manifest(&file_name, &sha256)?;
         let before = fs::read_to_string(folder.join(FILE_NAME)).unwrap_or_default();
         let mut changed = before != manifest || !folder.join(&file_name).exists();
         rename(&draft, &folder.join(&file_name))?;
@@ -267,14 +263,29 @@ impl Template {
         })
     }
 
-    /// The whole manifest: the version first (a key after a table would belong to the table), the library last.
-    fn manifest(&self, file_name: &str, sha256: &str) -> String {
-        format!(
-            "version = \"{}\"\n{}\n[library.{}]\npath = \"{file_name}\"\nsha256 = \"{sha256}\"\n",
-            self.version,
-            self.text.trim_end(),
-            platform(),
-        )
+    /// The whole manifest: what the template says, with the crate's version and the one library that was built.
+    fn manifest(&self, file_name: &str, sha256: &str) -> Result<String, PluginRefusal> {
+        let library = toml::Table::from_iter([
+            ("path".to_owned(), toml::Value::from(file_name)),
+            ("sha256".to_owned(), toml::Value::from(sha256)),
+        ]);
+        let mut table = self.table.clone();
+        table.insert("version".to_owned(), self.version.clone().into());
+        table.insert(
+            "library".to_owned(),
+            toml::Table::from_iter([(platform(), library.into())]).into(),
+        );
+        let text = toml::to_string(&table).map_err(|error| {
+            PluginRefusal::new(
+                RefusalCode::StageFailed,
+                error.to_string(),
+                "correct the manifest",
+            )
+            .at(&self.folder)
+        })?;
+        Ok(format!(
+            "# Written by `lakefeed plugins stage`; the next staging replaces it.\n{text}"
+        ))
     }
 }
 
@@ -484,13 +495,15 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_states_what_the_build_knows_is_refused() {
+    fn version_and_library_of_the_build_win_over_those_of_the_template() {
         let (dir, request) = checkout();
-        fs::write(
-            dir.path().join("plugins/sample").join(FILE_NAME),
-            format!("version = \"1.0.0\"\n{TEMPLATE}"),
-        )
-        .unwrap();
-        assert_eq!(stage(&request).unwrap_err().code, RefusalCode::StageFailed);
+        let text =
+            format!("version = \"9.9.9\"\n{TEMPLATE}[library.plan9_mips]\npath = \"x.so\"\nsha256 = \"\"\n");
+        fs::write(dir.path().join("plugins/sample").join(FILE_NAME), text).unwrap();
+        let staged = stage(&request).unwrap().staged.remove(0);
+        assert_eq!(staged.version, Version::new(0, 7, 0));
+        let manifest = Manifest::read(&staged.folder).unwrap();
+        assert_eq!(manifest.libraries.keys().collect::<Vec<_>>(), [&platform()]);
+        assert_eq!(manifest.companions.admin.as_deref(), Some("other"));
     }
 }
