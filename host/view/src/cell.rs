@@ -3,14 +3,10 @@
 /// Where a text lies while one resource is flattened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The resource's own bytes.
-    Resource,
-    /// The previous version's bytes (criteria only).
-    Previous,
-    /// Strings of the resource that had escapes, unescaped.
+    /// The JSON itself; a criterion reads several.
+    Source(u8),
+    /// Strings of the JSON that had escapes, unescaped.
     Unescaped,
-    /// Strings of the previous version that had escapes.
-    PreviousUnescaped,
     /// What functions made.
     Made,
     /// The program's literals and constants.

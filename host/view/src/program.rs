@@ -1,5 +1,233 @@
-//! The compiled form of a view.
+//! The compiled form of a view: what to project from a resource, and what to compute from that.
+//!
+//! An [`Expr`] gives a collection of [`Item`]s; most are a path, that is, a start and [`Step`]s that each turn a
+//! collection into another. Names were resolved to [`FieldId`]s, literals and constants to [`Item`]s, patterns to
+//! compiled regular expressions.
+
+use regex::Regex;
+
+use crate::boundary::Bound;
+use crate::cell::TextRef;
+use crate::r4::TypeInfo;
+use crate::trie::{FieldId, Fields, Trie};
+
+/// One member of a FHIRPath collection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Item {
+    /// A node of the tape.
+    Node(u32),
+    Boolean(bool),
+    Integer(i64),
+    /// Text of some kind; a decimal is its digits, so that they stay exact.
+    Text(TextKind, TextRef),
+}
+
+/// What a text means when it is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    String,
+    Decimal,
+    Date,
+    DateTime,
+    Time,
+}
 
 /// What evaluation runs.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) fields: Fields,
+    pub(crate) trie: Trie,
+    /// The text of all literals and constants.
+    pub(crate) literals: String,
+    pub(crate) patterns: Vec<Regex>,
+    pub(crate) wheres: Vec<Expr>,
+    pub(crate) selects: Vec<SelectPlan>,
+    /// How many columns a row has.
+    pub(crate) width: usize,
+}
+
+/// One select, ready to run.
 #[derive(Debug)]
-pub(crate) struct Program;
+pub(crate) struct SelectPlan {
+    pub(crate) iteration: IterationPlan,
+    pub(crate) columns: Vec<ColumnPlan>,
+    pub(crate) selects: Vec<SelectPlan>,
+    pub(crate) unions: Vec<SelectPlan>,
+    /// How many columns it gives, nested ones included.
+    pub(crate) width: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum IterationPlan {
+    None,
+    ForEach(Expr),
+    ForEachOrNull(Expr),
+    Repeat(Vec<Expr>),
+}
+
+/// One column: its expression and its place in the row.
+#[derive(Debug)]
+pub(crate) struct ColumnPlan {
+    pub(crate) expr: Expr,
+    pub(crate) index: usize,
+}
+
+/// Which resource a path starts at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// The resource that bare paths are about.
+    Context,
+    Current,
+    Previous,
+}
+
+/// Something that the store knows of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MetaField {
+    Ts,
+    Cts,
+    Status,
+    Txid,
+}
+
+/// An expression: evaluated in a scope, it gives a collection.
+#[derive(Debug)]
+pub(crate) enum Expr {
+    Empty,
+    Literal(Item),
+    /// `$this`: the item at hand.
+    This,
+    /// `%context`: what the whole expression is evaluated on.
+    Context,
+    Root(Root),
+    RowIndex,
+    Index,
+    Meta(MetaField),
+    Path(Box<Expr>, Vec<Step>),
+    Logic(Logic, Box<[Expr; 2]>),
+    Compare(Comparison, Box<[Expr; 2]>),
+    Arithmetic(Arithmetic, Box<[Expr; 2]>),
+    Concatenate(Box<[Expr; 2]>),
+    /// Both collections, without duplicates where `distinct` says so.
+    Union { distinct: bool, operands: Box<[Expr; 2]> },
+    /// Those of the left that are, or are not, in the right.
+    Filter { keep: bool, operands: Box<[Expr; 2]> },
+    /// Whether the left is a member of the right.
+    In(Box<[Expr; 2]>),
+    Negative(Box<Expr>),
+    If(Box<[Expr; 3]>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logic {
+    And,
+    Or,
+    Xor,
+    Implies,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Equivalent,
+    NotEquivalent,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Div,
+    Mod,
+}
+
+/// One step of a path.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Child(FieldId),
+    /// The children of any of these fields, in document order: a choice element.
+    AnyChild(Box<[FieldId]>),
+    First,
+    Last,
+    Tail,
+    Single,
+    Skip(Expr),
+    Take(Expr),
+    At(Expr),
+    Where(Expr),
+    /// `where(field = 'text')`, the condition that most views use.
+    WhereField(FieldId, TextRef),
+    Select(Expr),
+    Repeat(Expr),
+    All(Expr),
+    Exists,
+    Empty,
+    Count,
+    Not,
+    Distinct,
+    IsDistinct,
+    /// Whether all, or any, of the items are true, or false.
+    Truths { any: bool, wanted: bool },
+    OfType(TypeTest),
+    Is(TypeTest),
+    HasValue,
+    ResourceKey(FieldId),
+    ReferenceKey { reference: FieldId, wanted: Option<String> },
+    Boundary { bound: Bound, start: FieldId, end: FieldId, precision: Option<Expr> },
+    Join(Option<Expr>),
+    Text(TextFunction, Vec<Expr>),
+    Matches(usize),
+    ReplaceMatches(usize, Expr),
+    Convert { to: Conversion, test: bool },
+    Number(NumberFunction, Option<Expr>),
+}
+
+/// A type that an item is asked for.
+#[derive(Debug)]
+pub(crate) struct TypeTest {
+    pub(crate) info: &'static TypeInfo,
+    /// The field `resourceType`, which tells the type of a resource within a resource.
+    pub(crate) resource_type: FieldId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextFunction {
+    StartsWith,
+    EndsWith,
+    Contains,
+    Replace,
+    Substring,
+    Length,
+    Upper,
+    Lower,
+    Trim,
+    Split,
+    IndexOf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conversion {
+    String,
+    Integer,
+    Decimal,
+    Boolean,
+    Date,
+    DateTime,
+    Time,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NumberFunction {
+    Abs,
+    Ceiling,
+    Floor,
+    Truncate,
+    Round,
+}

@@ -116,9 +116,6 @@ impl Reader {
         let nested = |reader: &mut Self, value: &Value, at: &str| reader.select(value, at, depth + 1);
         let selects = self.list(object, at, "select", nested);
         let unions = self.list(object, at, "unionAll", nested);
-        if !["column", "select", "unionAll"].iter().any(|key| object.contains_key(*key)) {
-            self.report(Code::Missing, at, "a select without columns", "add `column`, `select` or `unionAll`");
-        }
         Some(Select { location: at.to_owned(), iteration, columns, selects, unions })
     }
 

@@ -1,0 +1,379 @@
+//! Functions on collections. Those on text and numbers are in `text_function`.
+
+use super::shape::{Alternative, Basic, Known, Shape};
+use super::types::extend;
+use super::{Compiled, Compiler, Failed, Scope};
+use crate::boundary::Bound;
+use crate::error::Code;
+use crate::fhirpath::{Node, NodeKind};
+use crate::program::{Comparison, Expr, Item, MetaField, Step, TextKind};
+use crate::r4;
+use crate::suggest;
+
+/// A call while it is compiled.
+pub(super) struct Call<'a> {
+    pub(super) name: &'a str,
+    pub(super) arguments: &'a [Node],
+    pub(super) scope: &'a Scope,
+    pub(super) at: usize,
+}
+
+/// Every function that is evaluated.
+const FUNCTIONS: [&str; 72] = [
+    "where", "exists", "empty", "extension", "ofType", "first", "not", "join", "lowBoundary", "highBoundary",
+    "getResourceKey", "getReferenceKey", "all", "count", "last", "skip", "take", "tail", "single", "distinct",
+    "isDistinct", "iif", "select", "repeat", "is", "as", "union", "combine", "intersect", "exclude", "hasValue",
+    "getValue", "allTrue", "anyTrue", "allFalse", "anyFalse", "subsetOf", "supersetOf", "startsWith", "endsWith",
+    "contains", "matches", "replace", "replaceMatches", "substring", "length", "upper", "lower", "trim", "split",
+    "indexOf", "toString", "toInteger", "toDecimal", "toBoolean", "toDate", "toDateTime", "toTime",
+    "convertsToString", "convertsToInteger", "convertsToDecimal", "convertsToBoolean", "abs", "ceiling", "floor",
+    "truncate", "round", "getAidboxTs", "getAidboxCts", "getAidboxStatus", "getAidboxTxid", "toQuantity",
+];
+
+/// What to write instead of a function that FHIRPath has and this engine has not.
+const SUBSTITUTES: [(&str, &str); 14] = [
+    ("resolve", "a view sees one resource; use `getReferenceKey()` and join in SQL"),
+    ("today", "rows must not depend on when they are made; compare with the date in SQL"),
+    ("now", "rows must not depend on when they are made; compare with the time in SQL"),
+    ("timeOfDay", "rows must not depend on when they are made; compare with the time in SQL"),
+    ("aggregate", "use `count()` or `join()`, or aggregate in SQL"),
+    ("trace", "remove it"),
+    ("memberOf", "value sets are not at hand; test the code itself, or join in SQL"),
+    ("conformsTo", "profiles are not at hand; test `meta.profile`"),
+    ("children", "name the elements"),
+    ("descendants", "name the elements, or use `repeat`"),
+    ("htmlChecks", "remove it"),
+    ("getId", "use `getReferenceKey()`"),
+    ("toQuantity", "use `.value` of the quantity"),
+    ("elementDefinition", "remove it"),
+];
+
+impl Compiler {
+    pub(super) fn call(
+        &mut self,
+        target: Option<&Node>,
+        name: &str,
+        arguments: &[Node],
+        scope: &Scope,
+        at: usize,
+    ) -> Compiled {
+        let call = Call { name, arguments, scope, at };
+        match name {
+            "ofType" | "as" | "is" => self.type_call(target, &call),
+            "getAidboxTs" => self.meta(MetaField::Ts, Basic::DateTime, &call),
+            "getAidboxCts" => self.meta(MetaField::Cts, Basic::DateTime, &call),
+            "getAidboxStatus" => self.meta(MetaField::Status, Basic::String, &call),
+            "getAidboxTxid" => self.meta(MetaField::Txid, Basic::Integer, &call),
+            "iif" => self.iif(target, &call),
+            _ if SUBSTITUTES.iter().any(|(known, _)| *known == name) || !FUNCTIONS.contains(&name) => {
+                Err(self.unknown_function(name, at))
+            }
+            _ => {
+                let start = self.target(target, scope)?;
+                self.step_call(start, &call)
+            }
+        }
+    }
+
+    fn unknown_function(&mut self, name: &str, at: usize) -> Failed {
+        let problem = format!("the function `{name}()` is not supported");
+        let substitute = SUBSTITUTES.iter().find(|(known, _)| *known == name).map(|(_, remedy)| (*remedy).to_owned());
+        let near = suggest::nearest(name, FUNCTIONS.into_iter()).map(|near| format!("did you mean `{near}()`"));
+        let remedy = substitute.or(near).unwrap_or_else(|| "use one of FHIRPath's own functions".to_owned());
+        self.fail(Code::UnknownFunction, at, problem, remedy)
+    }
+
+    /// Checks how many arguments there are; `form` is how the call is written.
+    pub(super) fn arity(&mut self, call: &Call<'_>, least: usize, most: usize, form: &str) -> Result<(), Failed> {
+        if (least..=most).contains(&call.arguments.len()) {
+            return Ok(());
+        }
+        let problem = format!("`{}()` with {} arguments", call.name, call.arguments.len());
+        Err(self.fail(Code::BadArguments, call.at, problem, format!("write it as `{form}`")))
+    }
+
+    fn type_call(&mut self, target: Option<&Node>, call: &Call<'_>) -> Compiled {
+        self.arity(call, 1, 1, &format!("{}(Quantity)", call.name))?;
+        let info = self.type_argument(&call.arguments[0])?;
+        if call.name == "is" {
+            let start = self.target(target, call.scope)?;
+            return self.is_type(start, info, call.at);
+        }
+        self.of_type_call(target, info, call.scope, call.at)
+    }
+
+    fn meta(&mut self, field: MetaField, basic: Basic, call: &Call<'_>) -> Compiled {
+        self.arity(call, 0, 0, &format!("{}()", call.name))?;
+        Ok((Expr::Meta(field), Shape::system(basic)))
+    }
+
+    fn iif(&mut self, target: Option<&Node>, call: &Call<'_>) -> Compiled {
+        self.arity(call, 2, 3, "iif(condition, then, otherwise)")?;
+        let mut scope = call.scope.clone();
+        let start = match target {
+            Some(node) => Some(self.node(node, call.scope)?),
+            None => None,
+        };
+        if let Some((_, shape)) = &start {
+            scope = call.scope.each(shape.clone());
+        }
+        let (condition, _) = self.node(&call.arguments[0], &scope)?;
+        let (then, then_shape) = self.node(&call.arguments[1], &scope)?;
+        let (otherwise, other_shape) = match call.arguments.get(2) {
+            Some(node) => self.node(node, &scope)?,
+            None => (Expr::Empty, Shape::default()),
+        };
+        let choice = Expr::If(Box::new([condition, then, otherwise]));
+        let shape = then_shape.and(other_shape);
+        match start {
+            // On a path, the choice is made for the one item that the path gives.
+            Some((expr, _)) => Ok((extend(extend(expr, Step::Single), Step::Select(choice)), shape)),
+            None => Ok((self.fold(choice), shape)),
+        }
+    }
+
+    fn step_call(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
+        match call.name {
+            "where" | "select" | "all" | "repeat" => self.each_call(start, call),
+            "exists" => self.exists(start, call),
+            "extension" => self.extension(start, call),
+            "getResourceKey" => self.resource_key(start, call),
+            "getReferenceKey" => self.reference_key(start, call),
+            "lowBoundary" => self.boundary(start, Bound::Low, call),
+            "highBoundary" => self.boundary(start, Bound::High, call),
+            "skip" | "take" => self.skip_or_take(start, call),
+            "union" | "combine" | "intersect" | "exclude" | "subsetOf" | "supersetOf" => self.set_call(start, call),
+            _ => match simple_step(call.name) {
+                Some((step, result)) => {
+                    self.arity(call, 0, 0, &format!("{}()", call.name))?;
+                    self.simple(start, step, result, call)
+                }
+                None => self.text_call(start, call),
+            },
+        }
+    }
+
+    fn simple(&mut self, (expr, shape): (Expr, Shape), step: Step, result: Option<Basic>, call: &Call<'_>) -> Compiled {
+        if call.name == "not" && !shape.may(|basic| basic == Basic::Boolean) {
+            let problem = format!("`not()` of {}", shape.described());
+            return Err(self.fail(Code::BadOperands, call.at, problem, "use `.exists().not()` or `.empty()`"));
+        }
+        let shape = result.map_or(shape, Shape::system);
+        Ok((extend(expr, step), shape))
+    }
+
+    fn each_call(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 1, 1, &format!("{}(expression)", call.name))?;
+        if call.name == "repeat" {
+            let scope = call.scope.each(shape);
+            let (body, shape) = self.repeated(&call.arguments[0], &scope)?;
+            return Ok((extend(expr, Step::Repeat(body)), shape));
+        }
+        let scope = call.scope.each(shape.clone());
+        let (body, body_shape) = self.node(&call.arguments[0], &scope)?;
+        match call.name {
+            "select" => Ok((extend(expr, Step::Select(body)), body_shape)),
+            "all" => {
+                self.check_condition(&body_shape, &call.arguments[0])?;
+                Ok((extend(expr, Step::All(body)), Shape::system(Basic::Boolean)))
+            }
+            _ => {
+                self.check_condition(&body_shape, &call.arguments[0])?;
+                Ok((extend(expr, where_step(body)), shape))
+            }
+        }
+    }
+
+    fn check_condition(&mut self, shape: &Shape, node: &Node) -> Result<(), Failed> {
+        if shape.may(|basic| basic == Basic::Boolean) {
+            return Ok(());
+        }
+        let problem = format!("the condition gives {}, not a boolean", shape.described());
+        Err(self.fail(Code::NotBoolean, node.at, problem, "compare it with something, or add `.exists()`"))
+    }
+
+    fn exists(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 0, 1, "exists() or exists(condition)")?;
+        let mut expr = expr;
+        if let Some(condition) = call.arguments.first() {
+            let scope = call.scope.each(shape);
+            let (body, body_shape) = self.node(condition, &scope)?;
+            self.check_condition(&body_shape, condition)?;
+            expr = extend(expr, where_step(body));
+        }
+        Ok((extend(expr, Step::Exists), Shape::system(Basic::Boolean)))
+    }
+
+    fn extension(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 1, 1, "extension('http://…')")?;
+        let (url, url_shape) = self.node(&call.arguments[0], call.scope)?;
+        if !url_shape.may(Basic::is_text) {
+            let problem = format!("the address of the extension is {}", url_shape.described());
+            return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, "write it as text"));
+        }
+        let (expr, shape) = self.element(start, "extension", call.at)?;
+        let scope = call.scope.each(shape.clone());
+        let (own, _) = self.element((Expr::This, scope.this.clone()), "url", call.at)?;
+        let same = Expr::Compare(Comparison::Equal, Box::new([own, url]));
+        Ok((extend(expr, where_step(same)), shape))
+    }
+
+    fn resource_key(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 0, 0, "getResourceKey()")?;
+        let (expr, shape) = start;
+        let resources = |one: &Alternative| match one.known {
+            Known::Fhir(info) => info.is_resource() || info.is_open(),
+            Known::Any => true,
+            Known::System(_) => false,
+        };
+        if !shape.alternatives.iter().all(resources) {
+            let problem = format!("`getResourceKey()` of {}", shape.described());
+            let remedy = "call it on the resource itself: `%resource.getResourceKey()`";
+            return Err(self.fail(Code::BadOperands, call.at, problem, remedy));
+        }
+        let (id, _) = self.element((Expr::This, shape), "id", call.at)?;
+        let field = only_child(&id).unwrap_or_default();
+        Ok((extend(expr, Step::ResourceKey(field)), Shape::system(Basic::String)))
+    }
+
+    fn reference_key(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 0, 1, "getReferenceKey(Patient)")?;
+        let wanted = match call.arguments.first() {
+            Some(node) => Some(self.type_argument(node)?),
+            None => None,
+        };
+        if let Some(info) = wanted.filter(|info| !info.is_resource()) {
+            let problem = format!("`{}` is no resource type", info.name());
+            return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, "name a resource type"));
+        }
+        let (expr, shape) = start;
+        let references = |one: &Alternative| match one.known {
+            Known::Fhir(info) => info.is_a("Reference"),
+            known => known == Known::Any,
+        };
+        if !shape.is_empty() && !shape.alternatives.iter().any(references) {
+            let problem = format!("`getReferenceKey()` of {}", shape.described());
+            let remedy = "call it on a reference, such as `subject.getReferenceKey(Patient)`";
+            return Err(self.fail(Code::BadOperands, call.at, problem, remedy));
+        }
+        let (own, _) = self.element((Expr::This, shape), "reference", call.at)?;
+        let reference = only_child(&own).unwrap_or_default();
+        let wanted = wanted.map(|info| info.name().to_owned());
+        Ok((extend(expr, Step::ReferenceKey { reference, wanted }), Shape::system(Basic::String)))
+    }
+
+    fn boundary(&mut self, (expr, shape): (Expr, Shape), bound: Bound, call: &Call<'_>) -> Compiled {
+        self.arity(call, 0, 1, &format!("{}() or {0}(precision)", call.name))?;
+        let precision = match call.arguments.first() {
+            Some(node) => Some(self.node(node, call.scope)?.0),
+            None => None,
+        };
+        let (mut start, mut end) = (0, 0);
+        let mut results = Shape::default();
+        for alternative in &shape.alternatives {
+            let period = matches!(alternative.known, Known::Fhir(info) if info.name() == "Period");
+            let basic = match (period, alternative.known.basic()) {
+                (true, _) => Basic::DateTime,
+                (false, Basic::Integer) => Basic::Decimal,
+                (false, Basic::Complex | Basic::Boolean) => continue,
+                (false, basic) => basic,
+            };
+            if let (true, Some(place)) = (period, alternative.place) {
+                let mut edge = |key| {
+                    let field = self.program.fields.intern(key, r4::type_named("dateTime")).unwrap_or_default();
+                    self.trie.child(place, key, field, TextKind::DateTime);
+                    field
+                };
+                (start, end) = (edge("start"), edge("end"));
+            }
+            results = results.and(Shape::system(basic));
+        }
+        if results.is_empty() && !shape.is_empty() {
+            let problem = format!("`{}()` of {}", call.name, shape.described());
+            return Err(self.fail(Code::BadOperands, call.at, problem, "call it on a number, a date, a time or a Period"));
+        }
+        Ok((extend(expr, Step::Boundary { bound, start, end, precision }), results))
+    }
+
+    fn skip_or_take(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 1, 1, &format!("{}(2)", call.name))?;
+        let (number, number_shape) = self.node(&call.arguments[0], call.scope)?;
+        if !number_shape.may(|basic| basic == Basic::Integer) {
+            let problem = format!("`{}()` with {}", call.name, number_shape.described());
+            return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, "write an integer"));
+        }
+        let step = if call.name == "skip" { Step::Skip(number) } else { Step::Take(number) };
+        Ok((extend(expr, step), shape))
+    }
+
+    fn set_call(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 1, 1, &format!("{}(other)", call.name))?;
+        let (other, other_shape) = self.node(&call.arguments[0], call.scope)?;
+        let operands = Box::new([expr, other]);
+        let missing = |keep, operands: Box<[Expr; 2]>| extend(Expr::Filter { keep, operands }, Step::Empty);
+        Ok(match call.name {
+            "union" => (Expr::Union { distinct: true, operands }, shape.and(other_shape)),
+            "combine" => (Expr::Union { distinct: false, operands }, shape.and(other_shape)),
+            "intersect" => (extend(Expr::Filter { keep: true, operands }, Step::Distinct), shape),
+            "exclude" => (Expr::Filter { keep: false, operands }, shape),
+            "subsetOf" => (missing(false, operands), Shape::system(Basic::Boolean)),
+            _ => {
+                let [own, other] = *operands;
+                (missing(false, Box::new([other, own])), Shape::system(Basic::Boolean))
+            }
+        })
+    }
+}
+
+/// Steps without arguments, and what they give where that is no longer the items themselves.
+fn simple_step(name: &str) -> Option<(Step, Option<Basic>)> {
+    let truths = |any, wanted| (Step::Truths { any, wanted }, Some(Basic::Boolean));
+    Some(match name {
+        "first" => (Step::First, None),
+        "last" => (Step::Last, None),
+        "tail" => (Step::Tail, None),
+        "single" => (Step::Single, None),
+        "distinct" => (Step::Distinct, None),
+        "getValue" => (Step::Where(Expr::Path(Box::new(Expr::This), vec![Step::HasValue])), None),
+        "isDistinct" => (Step::IsDistinct, Some(Basic::Boolean)),
+        "empty" => (Step::Empty, Some(Basic::Boolean)),
+        "count" => (Step::Count, Some(Basic::Integer)),
+        "not" => (Step::Not, Some(Basic::Boolean)),
+        "hasValue" => (Step::HasValue, Some(Basic::Boolean)),
+        "allTrue" => truths(false, true),
+        "anyTrue" => truths(true, true),
+        "allFalse" => truths(false, false),
+        "anyFalse" => truths(true, false),
+        _ => return None,
+    })
+}
+
+/// The filter of a condition; the form that most views use gets a step of its own.
+fn where_step(body: Expr) -> Step {
+    if let Expr::Compare(Comparison::Equal, operands) = &body
+        && let [own, Expr::Literal(Item::Text(TextKind::String, text))] = &**operands
+        && let Some(field) = only_child(own)
+    {
+        return Step::WhereField(field, *text);
+    }
+    Step::Where(body)
+}
+
+/// The field of a path that is one element of the context and nothing more.
+fn only_child(expr: &Expr) -> Option<crate::trie::FieldId> {
+    match expr {
+        Expr::Path(start, steps) if matches!(**start, Expr::This) => match steps[..] {
+            [Step::Child(field)] => Some(field),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a node is a literal text, and which.
+pub(super) fn literal_text(node: &Node) -> Option<&str> {
+    match &node.kind {
+        NodeKind::Literal(crate::fhirpath::Literal::String(text)) => Some(text),
+        _ => None,
+    }
+}
