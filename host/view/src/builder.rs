@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray,
-    StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder,
+    ListArray, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 
@@ -53,7 +53,10 @@ impl ColumnBuilder {
     pub(crate) fn check_room(&self, flat: &Flat<'_>, column: usize) -> Result<(), RowError> {
         let added: usize = flat.cells(column).map(|cell| size(flat, cell)).sum();
         if self.bytes + added > i32::MAX as usize {
-            return Err(RowError::new(Code::BatchFull, "the column would pass 2 GiB in one batch"));
+            return Err(RowError::new(
+                Code::BatchFull,
+                "the column would pass 2 GiB in one batch",
+            ));
         }
         Ok(())
     }
@@ -90,7 +93,12 @@ impl ColumnBuilder {
         offsets.push(0);
         offsets.append(ends);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Arc::new(ListArray::new(ColumnType::item_field(self.output), offsets, values, None))
+        Arc::new(ListArray::new(
+            ColumnType::item_field(self.output),
+            offsets,
+            values,
+            None,
+        ))
     }
 }
 
@@ -168,7 +176,11 @@ fn size(flat: &Flat<'_>, cell: Cell) -> usize {
         Cell::Text(text) => text.length as usize + 4,
         Cell::Bytes { length, .. } => length as usize + 4,
         Cell::List { start, length } => {
-            4 + flat.list(start, length).iter().map(|item| size(flat, *item)).sum::<usize>()
+            4 + flat
+                .list(start, length)
+                .iter()
+                .map(|item| size(flat, *item))
+                .sum::<usize>()
         }
     }
 }

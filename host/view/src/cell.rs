@@ -31,7 +31,13 @@ pub(crate) enum Cell {
     Float(f64),
     Text(TextRef),
     /// Bytes decoded from base64, in the memory of the flattener.
-    Bytes { start: u32, length: u32 },
+    Bytes {
+        start: u32,
+        length: u32,
+    },
     /// Cells of a list, in the memory of the flattener.
-    List { start: u32, length: u32 },
+    List {
+        start: u32,
+        length: u32,
+    },
 }

@@ -49,7 +49,10 @@ impl Coercion<'_> {
                 if !base64::decode(text, self.bytes) {
                     return Err(wrong("not base64"));
                 }
-                Ok(Cell::Bytes { start: start as u32, length: (self.bytes.len() - start) as u32 })
+                Ok(Cell::Bytes {
+                    start: start as u32,
+                    length: (self.bytes.len() - start) as u32,
+                })
             }
         }
     }
@@ -94,9 +97,11 @@ fn place(evaluator: &Evaluator<'_>, item: Item) -> TextRef {
     match item {
         Item::Text(_, text) => text,
         Item::Node(at) => evaluator.node(at).text,
-        Item::Boolean(_) | Item::Integer(_) => {
-            TextRef { origin: crate::cell::Origin::Literal, start: 0, length: 0 }
-        }
+        Item::Boolean(_) | Item::Integer(_) => TextRef {
+            origin: crate::cell::Origin::Literal,
+            start: 0,
+            length: 0,
+        },
     }
 }
 
@@ -131,7 +136,9 @@ fn whole(text: &str) -> Result<i64, RowError> {
     if !number.is_whole() {
         return Err(wrong("not an integer"));
     }
-    number.to_i64().ok_or_else(|| RowError::new(Code::OutOfRange, "an integer beyond 64 bits"))
+    number
+        .to_i64()
+        .ok_or_else(|| RowError::new(Code::OutOfRange, "an integer beyond 64 bits"))
 }
 
 fn ranged(number: i64, output: OutputType) -> Result<i64, RowError> {
@@ -143,10 +150,15 @@ fn ranged(number: i64, output: OutputType) -> Result<i64, RowError> {
 
 fn float(text: &str) -> Result<Cell, RowError> {
     // The standard library rounds correctly, and knows words that JSON does not.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E'));
+    let digits = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E'));
     match text.parse::<f64>() {
         Ok(number) if digits && number.is_finite() => Ok(Cell::Float(number)),
-        Ok(_) if digits => Err(RowError::new(Code::OutOfRange, "a number beyond double precision")),
+        Ok(_) if digits => Err(RowError::new(
+            Code::OutOfRange,
+            "a number beyond double precision",
+        )),
         _ => Err(wrong("not a number")),
     }
 }

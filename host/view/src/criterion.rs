@@ -27,7 +27,11 @@ impl Criterion {
     /// `trigger.resource` where the type does not exist.
     pub fn compile(expression: &str, resource_type: &str) -> Result<Self, Vec<ViewError>> {
         let (program, expr) = compile::compile_criterion(expression, resource_type)?;
-        Ok(Self { text: expression.to_owned(), program, expr })
+        Ok(Self {
+            text: expression.to_owned(),
+            program,
+            expr,
+        })
     }
 
     /// The expression as it was written.
@@ -56,7 +60,8 @@ impl Criterion {
         for (number, bytes) in [Some(context), current, previous].into_iter().enumerate() {
             let Some(bytes) = bytes else { continue };
             // The context mostly is one of the versions; what was read once is not read again.
-            if let Some(same) = (0..number).find(|earlier| std::ptr::eq(sources[*earlier].as_bytes(), bytes)) {
+            if let Some(same) = (0..number).find(|earlier| std::ptr::eq(sources[*earlier].as_bytes(), bytes))
+            {
                 roots[number] = roots[same];
                 continue;
             }
@@ -66,7 +71,14 @@ impl Criterion {
         }
         let mut memory = Memory::default();
         let program = &self.program;
-        let mut evaluator = Evaluator { program, tape: &tape, sources, roots, meta, memory: &mut memory };
+        let mut evaluator = Evaluator {
+            program,
+            tape: &tape,
+            sources,
+            roots,
+            meta,
+            memory: &mut memory,
+        };
         let truth = evaluator.truth(&self.expr, Scope::on(roots[0].map(Item::Node), 0))?;
         Ok(truth == Some(true))
     }

@@ -288,7 +288,12 @@ pub struct RowError {
 
 impl RowError {
     pub(crate) fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, column: None, row: None, reason: reason.into() }
+        Self {
+            code,
+            column: None,
+            row: None,
+            reason: reason.into(),
+        }
     }
 
     /// The same error, at a column, unless it already names one.

@@ -108,7 +108,11 @@ pub(crate) fn schema(
 ) -> Result<SchemaRef, ViewError> {
     if columns.len() != types.len() {
         let problem = format!("{} output types for {} columns", types.len(), columns.len());
-        return Err(types_error("ViewDefinition.select".to_owned(), problem, "give one type for each column"));
+        return Err(types_error(
+            "ViewDefinition.select".to_owned(),
+            problem,
+            "give one type for each column",
+        ));
     }
     let mut fields = Vec::with_capacity(columns.len() + 1);
     for (column, column_type) in columns.iter().zip(types) {
@@ -117,7 +121,11 @@ pub(crate) fn schema(
     if is_deleted {
         if let Some(column) = columns.iter().find(|column| column.name == IS_DELETED) {
             let problem = format!("the column `{IS_DELETED}` is added to every row");
-            return Err(types_error(column.location.clone(), problem, "rename the view's own column"));
+            return Err(types_error(
+                column.location.clone(),
+                problem,
+                "rename the view's own column",
+            ));
         }
         fields.push(Field::new(IS_DELETED, DataType::Int32, true));
     }
@@ -127,9 +135,15 @@ pub(crate) fn schema(
 fn field(column: &ColumnInfo, column_type: ColumnType) -> Result<Field, ViewError> {
     if column.collection != column_type.list {
         let problem = if column.collection {
-            format!("column `{}` is a collection, its output type is not a list", column.name)
+            format!(
+                "column `{}` is a collection, its output type is not a list",
+                column.name
+            )
         } else {
-            format!("column `{}` is no collection, its output type is a list", column.name)
+            format!(
+                "column `{}` is no collection, its output type is a list",
+                column.name
+            )
         };
         let remedy = "use a list exactly where `collection` is true";
         return Err(types_error(column.location.clone(), problem, remedy));
@@ -139,5 +153,11 @@ fn field(column: &ColumnInfo, column_type: ColumnType) -> Result<Field, ViewErro
 }
 
 fn types_error(location: String, problem: String, remedy: &str) -> ViewError {
-    ViewError { code: Code::OutputTypes, location, column: None, problem, remedy: remedy.to_owned() }
+    ViewError {
+        code: Code::OutputTypes,
+        location,
+        column: None,
+        problem,
+        remedy: remedy.to_owned(),
+    }
 }

@@ -11,6 +11,7 @@ use arrow::datatypes::{
 };
 
 use crate::output::FHIR_TYPE;
+use crate::temporal::{days_to_text, micros_to_text};
 
 /// Writes a batch as NDJSON: one object and a line feed per row.
 ///
@@ -45,7 +46,11 @@ pub fn json_members(batch: &RecordBatch, first: &mut bool, out: &mut impl Write)
 /// # Errors
 /// The writer's own.
 pub fn csv_header(schema: &arrow::datatypes::Schema, out: &mut impl Write) -> io::Result<()> {
-    let names: Vec<String> = schema.fields().iter().map(|field| csv_text(field.name())).collect();
+    let names: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| csv_text(field.name()))
+        .collect();
     writeln!(out, "{}", names.join(","))
 }
 
@@ -77,14 +82,21 @@ fn csv_value(column: &ArrayRef, field: &Field, row: usize, out: &mut impl Write)
             let mut json = Vec::new();
             value(column, is_decimal(field), row, &mut json)?;
             let text = String::from_utf8_lossy(&json);
-            let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&text);
+            let bare = text
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .unwrap_or(&text);
             out.write_all(csv_text(bare).as_bytes())
         }
     }
 }
 
 fn csv_text(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 fn object(batch: &RecordBatch, row: usize, out: &mut impl Write) -> io::Result<()> {
@@ -102,7 +114,10 @@ fn object(batch: &RecordBatch, row: usize, out: &mut impl Write) -> io::Result<(
 }
 
 fn is_decimal(field: &Field) -> bool {
-    field.metadata().get(FHIR_TYPE).is_some_and(|name| name == "decimal")
+    field
+        .metadata()
+        .get(FHIR_TYPE)
+        .is_some_and(|name| name == "decimal")
 }
 
 fn value(column: &ArrayRef, decimal: bool, row: usize, out: &mut impl Write) -> io::Result<()> {
@@ -112,17 +127,33 @@ fn value(column: &ArrayRef, decimal: bool, row: usize, out: &mut impl Write) -> 
     match column.data_type() {
         DataType::Utf8 => {
             let text = column.as_string::<i32>().value(row);
-            if decimal { out.write_all(text.as_bytes()) } else { string(text, out) }
+            if decimal {
+                out.write_all(text.as_bytes())
+            } else {
+                string(text, out)
+            }
         }
         DataType::Boolean => write!(out, "{}", column.as_boolean().value(row)),
         DataType::Int32 => write!(out, "{}", column.as_primitive::<Int32Type>().value(row)),
         DataType::Int64 => write!(out, "{}", column.as_primitive::<Int64Type>().value(row)),
         DataType::Float64 => float(column.as_primitive::<Float64Type>().value(row), out),
-        DataType::Date32 => write!(out, "\"{}\"", date(column.as_primitive::<Date32Type>().value(row).into())),
+        DataType::Date32 => write!(
+            out,
+            "\"{}\"",
+            days_to_text(column.as_primitive::<Date32Type>().value(row))
+        ),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            write!(out, "\"{}\"", timestamp(column.as_primitive::<TimestampMicrosecondType>().value(row)))
+            write!(
+                out,
+                "\"{}\"",
+                micros_to_text(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            )
         }
-        DataType::Binary => write!(out, "\"{}\"", crate::base64::encode(column.as_binary::<i32>().value(row))),
+        DataType::Binary => write!(
+            out,
+            "\"{}\"",
+            crate::base64::encode(column.as_binary::<i32>().value(row))
+        ),
         DataType::List(_) => list(column, decimal, row, out),
         _ => out.write_all(b"null"),
     }
@@ -148,48 +179,9 @@ fn float(number: f64, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(out, &number).map_err(io::Error::from)
 }
 
-/// `YYYY-MM-DD` of days since 1970.
-fn date(days: i64) -> String {
-    // Days are counted in eras of 400 years that begin on 1 March, so that leap days come last.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// `YYYY-MM-DDThh:mm:ss.ffffffZ` of microseconds since 1970, with 3 or 6 digits of the second.
-pub(crate) fn timestamp(micros: i64) -> String {
-    let seconds = micros.div_euclid(1_000_000);
-    let fraction = micros.rem_euclid(1_000_000);
-    let time = seconds.rem_euclid(86_400);
-    let day = date(seconds.div_euclid(86_400));
-    let clock = format!("{:02}:{:02}:{:02}", time / 3_600, time / 60 % 60, time % 60);
-    if fraction % 1_000 == 0 {
-        format!("{day}T{clock}.{:03}Z", fraction / 1_000)
-    } else {
-        format!("{day}T{clock}.{fraction:06}Z")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{csv_text, date, timestamp};
-
-    #[test]
-    fn days_and_microseconds_print_as_iso() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(-1), "1969-12-31");
-        assert_eq!(date(11_016), "2000-02-29");
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(timestamp(-1), "1969-12-31T23:59:59.999999Z");
-        assert_eq!(timestamp(1_700_000_000_123_000), "2023-11-14T22:13:20.123Z");
-    }
+    use super::csv_text;
 
     #[test]
     fn csv_quotes_what_would_break_a_line() {

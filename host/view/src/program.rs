@@ -109,9 +109,15 @@ pub(crate) enum Expr {
     Arithmetic(Arithmetic, Box<[Expr; 2]>),
     Concatenate(Box<[Expr; 2]>),
     /// Both collections, without duplicates where `distinct` says so.
-    Union { distinct: bool, operands: Box<[Expr; 2]> },
+    Union {
+        distinct: bool,
+        operands: Box<[Expr; 2]>,
+    },
     /// Those of the left that are, or are not, in the right.
-    Filter { keep: bool, operands: Box<[Expr; 2]> },
+    Filter {
+        keep: bool,
+        operands: Box<[Expr; 2]>,
+    },
     /// Whether the left is a member of the right.
     In(Box<[Expr; 2]>),
     Negative(Box<Expr>),
@@ -174,18 +180,32 @@ pub(crate) enum Step {
     Distinct,
     IsDistinct,
     /// Whether all, or any, of the items are true, or false.
-    Truths { any: bool, wanted: bool },
+    Truths {
+        any: bool,
+        wanted: bool,
+    },
     OfType(TypeTest),
     Is(TypeTest),
     HasValue,
     ResourceKey(FieldId),
-    ReferenceKey { reference: FieldId, wanted: Option<String> },
-    Boundary { bound: Bound, start: FieldId, end: FieldId, precision: Option<Expr> },
+    ReferenceKey {
+        reference: FieldId,
+        wanted: Option<String>,
+    },
+    Boundary {
+        bound: Bound,
+        start: FieldId,
+        end: FieldId,
+        precision: Option<Expr>,
+    },
     Join(Option<Expr>),
     Text(TextFunction, Vec<Expr>),
     Matches(usize),
     ReplaceMatches(usize, Expr),
-    Convert { to: Conversion, test: bool },
+    Convert {
+        to: Conversion,
+        test: bool,
+    },
     Number(NumberFunction, Option<Expr>),
 }
 

@@ -53,7 +53,11 @@ pub struct RowOptions {
 
 impl Default for RowOptions {
     fn default() -> Self {
-        Self { partial_dates: PartialDates::Start, is_deleted: false, max_rows_per_resource: 1_000_000 }
+        Self {
+            partial_dates: PartialDates::Start,
+            is_deleted: false,
+            max_rows_per_resource: 1_000_000,
+        }
     }
 }
 
@@ -77,9 +81,15 @@ pub struct RowBuilder {
 impl RowBuilder {
     pub(crate) fn new(view: Arc<View>, types: &[ColumnType], options: RowOptions) -> Result<Self, ViewError> {
         let schema = output::schema(&view.columns, types, options.is_deleted)?;
-        let deleted = ColumnType { output: OutputType::Int32, list: false };
+        let deleted = ColumnType {
+            output: OutputType::Int32,
+            list: false,
+        };
         Ok(Self {
-            columns: types.iter().map(|column_type| ColumnBuilder::new(*column_type)).collect(),
+            columns: types
+                .iter()
+                .map(|column_type| ColumnBuilder::new(*column_type))
+                .collect(),
             is_deleted: options.is_deleted.then(|| ColumnBuilder::new(deleted)),
             flattener: Flattener::default(),
             types: types.to_vec(),
@@ -106,7 +116,12 @@ impl RowBuilder {
     /// The resource is refused, and the builder is as before. [`RowError::is_batch_full`] says that it is not the
     /// resource's fault: finish, and append it again.
     pub fn append(&mut self, resource: &[u8], meta: &ResourceMeta) -> Result<usize, RowError> {
-        let source = Source { view: &self.view, types: &self.types, options: &self.options, meta };
+        let source = Source {
+            view: &self.view,
+            types: &self.types,
+            options: &self.options,
+            meta,
+        };
         let flat = self.flattener.flatten(source, resource)?;
         for (index, column) in self.columns.iter().enumerate() {
             let refuse = |error: RowError| error.at_column(&self.view.columns[index].name);
@@ -132,7 +147,11 @@ impl RowBuilder {
     /// About how many bytes the rows hold, for splitting batches.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.columns.iter().chain(&self.is_deleted).map(ColumnBuilder::bytes).sum()
+        self.columns
+            .iter()
+            .chain(&self.is_deleted)
+            .map(ColumnBuilder::bytes)
+            .sum()
     }
 
     /// How many partial dates were filled up or made null since the builder was made.
@@ -147,7 +166,11 @@ impl RowBuilder {
     /// Arrow refuses the columns, which would be a mistake of this crate.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
-        let columns = self.columns.iter_mut().chain(&mut self.is_deleted).map(ColumnBuilder::finish);
+        let columns = self
+            .columns
+            .iter_mut()
+            .chain(&mut self.is_deleted)
+            .map(ColumnBuilder::finish);
         RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())
     }
 }

@@ -22,7 +22,11 @@ pub(crate) fn list<'a>(candidates: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = candidates.collect();
     let more = names.len() > 12;
     names.truncate(12);
-    let mut text = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     if more {
         text.push_str(", …");
     }
@@ -43,14 +47,23 @@ fn distance(left: &str, right: &str) -> usize {
     table[left.len() * width + right.len()]
 }
 
-fn cell(table: &[usize], width: usize, (row, column): (usize, usize), left: &[char], right: &[char]) -> usize {
+fn cell(
+    table: &[usize],
+    width: usize,
+    (row, column): (usize, usize),
+    left: &[char],
+    right: &[char],
+) -> usize {
     if row == 0 || column == 0 {
         return row + column;
     }
     let at = |row: usize, column: usize| table[row * width + column];
     let changed = usize::from(left[row - 1] != right[column - 1]);
-    let mut best = (at(row - 1, column) + 1).min(at(row, column - 1) + 1).min(at(row - 1, column - 1) + changed);
-    let swapped = row > 1 && column > 1 && left[row - 1] == right[column - 2] && left[row - 2] == right[column - 1];
+    let mut best = (at(row - 1, column) + 1)
+        .min(at(row, column - 1) + 1)
+        .min(at(row - 1, column - 1) + changed);
+    let swapped =
+        row > 1 && column > 1 && left[row - 1] == right[column - 2] && left[row - 2] == right[column - 1];
     if swapped {
         best = best.min(at(row - 2, column - 2) + 1);
     }

@@ -60,13 +60,28 @@ impl Tape {
         if json.len() > u32::MAX as usize {
             return Err(RowError::new(Code::TooDeep, "a resource of more than 4 GiB"));
         }
-        let mut scan = Scan { bytes: json.as_bytes(), json, at: 0, source, trie, tape: self, depth: 0 };
+        let mut scan = Scan {
+            bytes: json.as_bytes(),
+            json,
+            at: 0,
+            source,
+            trie,
+            tape: self,
+            depth: 0,
+        };
         scan.blanks();
         if scan.peek() != Some(b'{') {
             return Err(scan.malformed());
         }
         let root = scan.tape.nodes.len() as u32;
-        scan.object(Place { field: FieldId::MAX, parent: root, ordinal: 0 }, trie.root)?;
+        scan.object(
+            Place {
+                field: FieldId::MAX,
+                parent: root,
+                ordinal: 0,
+            },
+            trie.root,
+        )?;
         scan.blanks();
         if scan.at != scan.bytes.len() {
             return Err(scan.malformed());
@@ -105,7 +120,10 @@ impl Scan<'_> {
     }
 
     fn malformed(&self) -> RowError {
-        RowError::new(Code::MalformedResource, format!("not the JSON of a resource, at byte {}", self.at))
+        RowError::new(
+            Code::MalformedResource,
+            format!("not the JSON of a resource, at byte {}", self.at),
+        )
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), RowError> {
@@ -119,19 +137,37 @@ impl Scan<'_> {
     fn descend(&mut self) -> Result<(), RowError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(RowError::new(Code::TooDeep, format!("nested deeper than {MAX_DEPTH}")));
+            return Err(RowError::new(
+                Code::TooDeep,
+                format!("nested deeper than {MAX_DEPTH}"),
+            ));
         }
         Ok(())
     }
 
     fn push(&mut self, place: Place, kind: NodeType, text: TextRef) {
         let end = self.tape.nodes.len() as u32 + 1;
-        let Place { field, parent, ordinal } = place;
-        self.tape.nodes.push(TapeNode { field, kind, text, end, parent, ordinal });
+        let Place {
+            field,
+            parent,
+            ordinal,
+        } = place;
+        self.tape.nodes.push(TapeNode {
+            field,
+            kind,
+            text,
+            end,
+            parent,
+            ordinal,
+        });
     }
 
     fn span(&self, start: usize, end: usize) -> TextRef {
-        TextRef { origin: Origin::Source(self.source), start: start as u32, length: (end - start) as u32 }
+        TextRef {
+            origin: Origin::Source(self.source),
+            start: start as u32,
+            length: (end - start) as u32,
+        }
     }
 
     fn object(&mut self, place: Place, node: TrieId) -> Result<(), RowError> {
@@ -163,7 +199,14 @@ impl Scan<'_> {
             self.expect(b':')?;
             self.blanks();
             match trie.edge(node, &self.bytes[key.0..key.1]) {
-                Some(edge) => self.wanted(edge, Place { field: edge.field, parent, ordinal: 0 })?,
+                Some(edge) => self.wanted(
+                    edge,
+                    Place {
+                        field: edge.field,
+                        parent,
+                        ordinal: 0,
+                    },
+                )?,
                 None => self.skip()?,
             }
             self.blanks();
@@ -244,7 +287,11 @@ impl Scan<'_> {
             let made = self.tape.unescaped.len();
             unescape(raw, &mut self.tape.unescaped).ok_or_else(|| self.malformed())?;
             let length = self.tape.unescaped.len() - made;
-            TextRef { origin: Origin::Unescaped, start: made as u32, length: length as u32 }
+            TextRef {
+                origin: Origin::Unescaped,
+                start: made as u32,
+                length: length as u32,
+            }
         } else {
             self.span(start, end)
         };
@@ -274,7 +321,10 @@ impl Scan<'_> {
             Some(b'"') => self.raw_string().map(|_| ()),
             Some(b'{' | b'[') => self.skip_brackets(),
             Some(_) => {
-                while !matches!(self.peek(), None | Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')) {
+                while !matches!(
+                    self.peek(),
+                    None | Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
+                ) {
                     self.at += 1;
                 }
                 Ok(())

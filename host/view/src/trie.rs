@@ -42,7 +42,11 @@ impl Fields {
             return Some(*id);
         }
         let id = FieldId::try_from(self.fields.len()).ok()?;
-        self.fields.push(Field { info, shadow: None, is_shadow: key.starts_with('_') });
+        self.fields.push(Field {
+            info,
+            shadow: None,
+            is_shadow: key.starts_with('_'),
+        });
         self.ids.insert(key.to_owned(), id);
         Some(id)
     }
@@ -94,7 +98,10 @@ impl TrieBuilder {
             return *node;
         }
         let node = self.nodes.len();
-        self.nodes.push(Growing { origin: Some((at, key.to_owned())), ..Growing::default() });
+        self.nodes.push(Growing {
+            origin: Some((at, key.to_owned())),
+            ..Growing::default()
+        });
         self.nodes[at].edges.insert(key.to_owned(), (field, node, kind));
         node
     }
@@ -148,7 +155,10 @@ impl TrieBuilder {
             };
             node.edges.iter().map(edge).collect()
         };
-        Trie { root: self.find(0), nodes: self.nodes.iter().map(edges).collect() }
+        Trie {
+            root: self.find(0),
+            nodes: self.nodes.iter().map(edges).collect(),
+        }
     }
 }
 

@@ -50,7 +50,10 @@ pub struct CompileOptions {
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        Self { max_expression: 16 * 1024, max_columns: 4096 }
+        Self {
+            max_expression: 16 * 1024,
+            max_columns: 4096,
+        }
     }
 }
 
@@ -105,12 +108,19 @@ impl View {
     ///
     /// # Errors
     /// The types do not fit the columns, or the view has an `is_deleted` column where one is asked for.
-    pub fn rows(self: &Arc<Self>, types: &[ColumnType], options: RowOptions) -> Result<RowBuilder, ViewError> {
+    pub fn rows(
+        self: &Arc<Self>,
+        types: &[ColumnType],
+        options: RowOptions,
+    ) -> Result<RowBuilder, ViewError> {
         RowBuilder::new(Arc::clone(self), types, options)
     }
 
     fn types(&self, choose: fn(&str) -> OutputType) -> Vec<ColumnType> {
-        let of = |column: &ColumnInfo| ColumnType { output: choose(&column.fhir_type), list: column.collection };
+        let of = |column: &ColumnInfo| ColumnType {
+            output: choose(&column.fhir_type),
+            list: column.collection,
+        };
         self.columns.iter().map(of).collect()
     }
 }

@@ -79,7 +79,12 @@ fn run(case: &Case, resources: &[Box<RawValue>]) -> Ended {
     let mut text = Vec::new();
     print::ndjson(&rows.finish().unwrap(), &mut text).unwrap();
     let lines = String::from_utf8(text).unwrap();
-    Ended::Rows(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    Ended::Rows(
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
 }
 
 /// What distinguishes one row from another, numbers by value and members by name.
@@ -88,7 +93,10 @@ fn canonical(value: &Value) -> String {
         Value::Number(number) => format!("{:?}", number.as_f64()),
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
         Value::Object(members) => {
-            let members: BTreeMap<_, _> = members.iter().map(|(key, value)| (key, canonical(value))).collect();
+            let members: BTreeMap<_, _> = members
+                .iter()
+                .map(|(key, value)| (key, canonical(value)))
+                .collect();
             format!("{members:?}")
         }
         other => other.to_string(),
@@ -96,7 +104,10 @@ fn canonical(value: &Value) -> String {
 }
 
 fn multiset(rows: &[Map<String, Value>]) -> Vec<String> {
-    let mut texts: Vec<String> = rows.iter().map(|row| canonical(&Value::Object(row.clone()))).collect();
+    let mut texts: Vec<String> = rows
+        .iter()
+        .map(|row| canonical(&Value::Object(row.clone())))
+        .collect();
     texts.sort();
     texts
 }
@@ -137,11 +148,17 @@ fn check(case: &Case, resources: &[Box<RawValue>]) -> Result<(), String> {
         return Err(format!("expected {}, found {}", json!(expected), json!(rows)));
     }
     if case.expect_count.is_some_and(|count| count != rows.len()) {
-        return Err(format!("expected {:?} rows, found {}", case.expect_count, rows.len()));
+        return Err(format!(
+            "expected {:?} rows, found {}",
+            case.expect_count,
+            rows.len()
+        ));
     }
     let columns = rows.first().map(|row| row.keys().cloned().collect::<Vec<_>>());
     match (&case.expect_columns, columns) {
-        (Some(expected), Some(found)) if *expected != found => Err(format!("expected {expected:?}, found {found:?}")),
+        (Some(expected), Some(found)) if *expected != found => {
+            Err(format!("expected {expected:?}, found {found:?}"))
+        }
         _ => Ok(()),
     }
 }
@@ -150,7 +167,10 @@ fn check(case: &Case, resources: &[Box<RawValue>]) -> Result<(), String> {
 fn run_folder(folder: &Path) -> (Value, usize, Vec<String>) {
     let mut report = Map::new();
     let (mut count, mut failed) = (0, Vec::new());
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     for file in files {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -175,7 +195,9 @@ fn run_folder(folder: &Path) -> (Value, usize, Vec<String>) {
 
 #[test]
 fn every_test_of_the_newer_suite_passes() {
-    let Some(folder) = suite("tests-2026-06") else { return };
+    let Some(folder) = suite("tests-2026-06") else {
+        return;
+    };
     let (report, count, failed) = run_folder(&folder);
     if let Some(path) = std::env::var_os("LAKEFEED_SOF_REPORT") {
         let text = serde_json::to_string_pretty(&report).unwrap() + "\n";
@@ -189,6 +211,12 @@ fn every_test_of_the_newer_suite_passes() {
 fn the_older_suite_fails_only_where_the_newer_one_decided_otherwise() {
     let Some(folder) = suite("tests") else { return };
     let (_, count, failed) = run_folder(&folder);
-    assert_eq!(failed, ["fhirpath.json: string join", "fhirpath.json: string join: default separator"]);
+    assert_eq!(
+        failed,
+        [
+            "fhirpath.json: string join",
+            "fhirpath.json: string join: default separator"
+        ]
+    );
     assert_eq!(count, 134);
 }

@@ -12,8 +12,11 @@ use crate::suggest;
 use crate::temporal::{Date, DateTime, Time};
 
 /// Terminologies that FHIRPath names.
-const TERMINOLOGIES: [(&str, &str); 3] =
-    [("ucum", "http://unitsofmeasure.org"), ("sct", "http://snomed.info/sct"), ("loinc", "http://loinc.org")];
+const TERMINOLOGIES: [(&str, &str); 3] = [
+    ("ucum", "http://unitsofmeasure.org"),
+    ("sct", "http://snomed.info/sct"),
+    ("loinc", "http://loinc.org"),
+];
 
 impl Compiler {
     pub(super) fn constants(&mut self, constants: &[Constant]) {
@@ -23,11 +26,15 @@ impl Compiler {
                     self.constants.insert(constant.name.clone(), value);
                 }
                 None => {
-                    let problem = format!("the constant `{}` is not a FHIR {}", constant.name, constant.fhir_type);
+                    let problem = format!(
+                        "the constant `{}` is not a FHIR {}",
+                        constant.name, constant.fhir_type
+                    );
                     let remedy = format!("write a value of type {}", constant.fhir_type);
                     self.report(Code::BadConstant, &constant.location, problem, remedy);
                     // Known all the same, so that its uses are no further errors.
-                    self.constants.insert(constant.name.clone(), (Item::Boolean(false), Known::Any));
+                    self.constants
+                        .insert(constant.name.clone(), (Item::Boolean(false), Known::Any));
                 }
             }
         }
@@ -62,7 +69,11 @@ impl Compiler {
     pub(super) fn keep(&mut self, text: &str) -> TextRef {
         let start = self.program.literals.len() as u32;
         self.program.literals.push_str(text);
-        TextRef { origin: Origin::Literal, start, length: text.len() as u32 }
+        TextRef {
+            origin: Origin::Literal,
+            start,
+            length: text.len() as u32,
+        }
     }
 
     pub(super) fn text_item(&mut self, kind: TextKind, text: &str) -> Item {
@@ -76,24 +87,48 @@ impl Compiler {
                 return Ok((Expr::Literal(Item::Boolean(*flag)), Shape::system(Basic::Boolean)));
             }
             Literal::Integer(number) => {
-                return Ok((Expr::Literal(Item::Integer(*number)), Shape::system(Basic::Integer)));
+                return Ok((
+                    Expr::Literal(Item::Integer(*number)),
+                    Shape::system(Basic::Integer),
+                ));
             }
             Literal::Quantity => {
                 let remedy = "compare the number alone, such as `value.ofType(Quantity).value > 5`";
-                return Err(self.fail(Code::Unsupported, at, "numbers with units are not evaluated", remedy));
+                return Err(self.fail(
+                    Code::Unsupported,
+                    at,
+                    "numbers with units are not evaluated",
+                    remedy,
+                ));
             }
             Literal::String(text) => (TextKind::String, Basic::String, text, Ok(())),
             Literal::Decimal(text) => (TextKind::Decimal, Basic::Decimal, text, Ok(())),
-            Literal::Date(text) => (TextKind::Date, Basic::Date, text, Date::parse(text).map(|_| ()).map_err(wrong)),
-            Literal::DateTime(text) => {
-                (TextKind::DateTime, Basic::DateTime, text, DateTime::parse_literal(text).map(|_| ()).map_err(wrong))
-            }
-            Literal::Time(text) => {
-                (TextKind::Time, Basic::Time, text, Time::parse_literal(text).map(|_| ()).map_err(wrong))
-            }
+            Literal::Date(text) => (
+                TextKind::Date,
+                Basic::Date,
+                text,
+                Date::parse(text).map(|_| ()).map_err(wrong),
+            ),
+            Literal::DateTime(text) => (
+                TextKind::DateTime,
+                Basic::DateTime,
+                text,
+                DateTime::parse_literal(text).map(|_| ()).map_err(wrong),
+            ),
+            Literal::Time(text) => (
+                TextKind::Time,
+                Basic::Time,
+                text,
+                Time::parse_literal(text).map(|_| ()).map_err(wrong),
+            ),
         };
         if let Err(problem) = checked {
-            return Err(self.fail(Code::Syntax, at, problem, "write it as `@2024-01-31` or `@2024-01-31T10:30:00Z`"));
+            return Err(self.fail(
+                Code::Syntax,
+                at,
+                problem,
+                "write it as `@2024-01-31` or `@2024-01-31T10:30:00Z`",
+            ));
         }
         let item = self.text_item(kind, text);
         Ok((Expr::Literal(item), Shape::system(basic)))
@@ -128,12 +163,21 @@ impl Compiler {
             Mode::View => &["resource", "context", "rowIndex"],
             Mode::Criterion => &["current", "previous", "resource", "context"],
         };
-        let known = self.constants.keys().map(String::as_str).chain(own.iter().copied());
+        let known = self
+            .constants
+            .keys()
+            .map(String::as_str)
+            .chain(own.iter().copied());
         let remedy = match suggest::nearest(name, known) {
             Some(near) => format!("did you mean `%{near}`"),
             None if self.mode == Mode::View => format!("declare `{name}` under `constant`"),
             None => "a criterion knows `%current`, `%previous` and `%resource`".to_owned(),
         };
-        self.fail(Code::UnknownVariable, at, format!("`%{name}` is not defined"), remedy)
+        self.fail(
+            Code::UnknownVariable,
+            at,
+            format!("`%{name}` is not defined"),
+            remedy,
+        )
     }
 }

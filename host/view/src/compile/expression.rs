@@ -20,15 +20,32 @@ impl Compiler {
             }
             NodeKind::Total => {
                 let remedy = "use `count()`, or aggregate in SQL";
-                Err(self.fail(Code::Unsupported, node.at, "`$total` needs `aggregate`, which is not evaluated", remedy))
+                Err(self.fail(
+                    Code::Unsupported,
+                    node.at,
+                    "`$total` needs `aggregate`, which is not evaluated",
+                    remedy,
+                ))
             }
             NodeKind::Variable(name) => self.variable(name, scope, node.at),
             NodeKind::Member { target, name } => self.member(target.as_deref(), name, scope, node.at),
-            NodeKind::Call { target, name, arguments } => self.call(target.as_deref(), name, arguments, scope, node.at),
+            NodeKind::Call {
+                target,
+                name,
+                arguments,
+            } => self.call(target.as_deref(), name, arguments, scope, node.at),
             NodeKind::At { target, index } => self.at(target, index, scope),
             NodeKind::Negative(operand) => self.negative(operand, scope, node.at),
-            NodeKind::Binary { operator, left, right } => self.binary(*operator, left, right, scope, node.at),
-            NodeKind::Type { operator, operand, name } => {
+            NodeKind::Binary {
+                operator,
+                left,
+                right,
+            } => self.binary(*operator, left, right, scope, node.at),
+            NodeKind::Type {
+                operator,
+                operand,
+                name,
+            } => {
                 let info = self.type_info(name, node.at)?;
                 match operator {
                     TypeOperator::As => self.of_type_call(Some(operand), info, scope, node.at),
@@ -54,7 +71,12 @@ impl Compiler {
         let (at, index_shape) = self.node(index, scope)?;
         if !index_shape.may(|basic| basic == Basic::Integer) {
             let problem = format!("the index is {}", index_shape.described());
-            return Err(self.fail(Code::BadOperands, index.at, problem, "write an integer; the first item is `[0]`"));
+            return Err(self.fail(
+                Code::BadOperands,
+                index.at,
+                problem,
+                "write an integer; the first item is `[0]`",
+            ));
         }
         Ok((extend(expr, Step::At(at)), shape))
     }

@@ -20,25 +20,104 @@ pub(super) struct Call<'a> {
 
 /// Every function that is evaluated.
 const FUNCTIONS: [&str; 72] = [
-    "where", "exists", "empty", "extension", "ofType", "first", "not", "join", "lowBoundary", "highBoundary",
-    "getResourceKey", "getReferenceKey", "all", "count", "last", "skip", "take", "tail", "single", "distinct",
-    "isDistinct", "iif", "select", "repeat", "is", "as", "union", "combine", "intersect", "exclude", "hasValue",
-    "getValue", "allTrue", "anyTrue", "allFalse", "anyFalse", "subsetOf", "supersetOf", "startsWith", "endsWith",
-    "contains", "matches", "replace", "replaceMatches", "substring", "length", "upper", "lower", "trim", "split",
-    "indexOf", "toString", "toInteger", "toDecimal", "toBoolean", "toDate", "toDateTime", "toTime",
-    "convertsToString", "convertsToInteger", "convertsToDecimal", "convertsToBoolean", "abs", "ceiling", "floor",
-    "truncate", "round", "getAidboxTs", "getAidboxCts", "getAidboxStatus", "getAidboxTxid", "toQuantity",
+    "where",
+    "exists",
+    "empty",
+    "extension",
+    "ofType",
+    "first",
+    "not",
+    "join",
+    "lowBoundary",
+    "highBoundary",
+    "getResourceKey",
+    "getReferenceKey",
+    "all",
+    "count",
+    "last",
+    "skip",
+    "take",
+    "tail",
+    "single",
+    "distinct",
+    "isDistinct",
+    "iif",
+    "select",
+    "repeat",
+    "is",
+    "as",
+    "union",
+    "combine",
+    "intersect",
+    "exclude",
+    "hasValue",
+    "getValue",
+    "allTrue",
+    "anyTrue",
+    "allFalse",
+    "anyFalse",
+    "subsetOf",
+    "supersetOf",
+    "startsWith",
+    "endsWith",
+    "contains",
+    "matches",
+    "replace",
+    "replaceMatches",
+    "substring",
+    "length",
+    "upper",
+    "lower",
+    "trim",
+    "split",
+    "indexOf",
+    "toString",
+    "toInteger",
+    "toDecimal",
+    "toBoolean",
+    "toDate",
+    "toDateTime",
+    "toTime",
+    "convertsToString",
+    "convertsToInteger",
+    "convertsToDecimal",
+    "convertsToBoolean",
+    "abs",
+    "ceiling",
+    "floor",
+    "truncate",
+    "round",
+    "getAidboxTs",
+    "getAidboxCts",
+    "getAidboxStatus",
+    "getAidboxTxid",
+    "toQuantity",
 ];
 
 /// What to write instead of a function that FHIRPath has and this engine has not.
 const SUBSTITUTES: [(&str, &str); 14] = [
-    ("resolve", "a view sees one resource; use `getReferenceKey()` and join in SQL"),
-    ("today", "rows must not depend on when they are made; compare with the date in SQL"),
-    ("now", "rows must not depend on when they are made; compare with the time in SQL"),
-    ("timeOfDay", "rows must not depend on when they are made; compare with the time in SQL"),
+    (
+        "resolve",
+        "a view sees one resource; use `getReferenceKey()` and join in SQL",
+    ),
+    (
+        "today",
+        "rows must not depend on when they are made; compare with the date in SQL",
+    ),
+    (
+        "now",
+        "rows must not depend on when they are made; compare with the time in SQL",
+    ),
+    (
+        "timeOfDay",
+        "rows must not depend on when they are made; compare with the time in SQL",
+    ),
     ("aggregate", "use `count()` or `join()`, or aggregate in SQL"),
     ("trace", "remove it"),
-    ("memberOf", "value sets are not at hand; test the code itself, or join in SQL"),
+    (
+        "memberOf",
+        "value sets are not at hand; test the code itself, or join in SQL",
+    ),
     ("conformsTo", "profiles are not at hand; test `meta.profile`"),
     ("children", "name the elements"),
     ("descendants", "name the elements, or use `repeat`"),
@@ -57,7 +136,12 @@ impl Compiler {
         scope: &Scope,
         at: usize,
     ) -> Compiled {
-        let call = Call { name, arguments, scope, at };
+        let call = Call {
+            name,
+            arguments,
+            scope,
+            at,
+        };
         match name {
             "ofType" | "as" | "is" => self.type_call(target, &call),
             "getAidboxTs" => self.meta(MetaField::Ts, Basic::DateTime, &call),
@@ -77,19 +161,36 @@ impl Compiler {
 
     fn unknown_function(&mut self, name: &str, at: usize) -> Failed {
         let problem = format!("the function `{name}()` is not supported");
-        let substitute = SUBSTITUTES.iter().find(|(known, _)| *known == name).map(|(_, remedy)| (*remedy).to_owned());
-        let near = suggest::nearest(name, FUNCTIONS.into_iter()).map(|near| format!("did you mean `{near}()`"));
-        let remedy = substitute.or(near).unwrap_or_else(|| "use one of FHIRPath's own functions".to_owned());
+        let substitute = SUBSTITUTES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, remedy)| (*remedy).to_owned());
+        let near =
+            suggest::nearest(name, FUNCTIONS.into_iter()).map(|near| format!("did you mean `{near}()`"));
+        let remedy = substitute
+            .or(near)
+            .unwrap_or_else(|| "use one of FHIRPath's own functions".to_owned());
         self.fail(Code::UnknownFunction, at, problem, remedy)
     }
 
     /// Checks how many arguments there are; `form` is how the call is written.
-    pub(super) fn arity(&mut self, call: &Call<'_>, least: usize, most: usize, form: &str) -> Result<(), Failed> {
+    pub(super) fn arity(
+        &mut self,
+        call: &Call<'_>,
+        least: usize,
+        most: usize,
+        form: &str,
+    ) -> Result<(), Failed> {
         if (least..=most).contains(&call.arguments.len()) {
             return Ok(());
         }
         let problem = format!("`{}()` with {} arguments", call.name, call.arguments.len());
-        Err(self.fail(Code::BadArguments, call.at, problem, format!("write it as `{form}`")))
+        Err(self.fail(
+            Code::BadArguments,
+            call.at,
+            problem,
+            format!("write it as `{form}`"),
+        ))
     }
 
     fn type_call(&mut self, target: Option<&Node>, call: &Call<'_>) -> Compiled {
@@ -142,7 +243,9 @@ impl Compiler {
             "lowBoundary" => self.boundary(start, Bound::Low, call),
             "highBoundary" => self.boundary(start, Bound::High, call),
             "skip" | "take" => self.skip_or_take(start, call),
-            "union" | "combine" | "intersect" | "exclude" | "subsetOf" | "supersetOf" => self.set_call(start, call),
+            "union" | "combine" | "intersect" | "exclude" | "subsetOf" | "supersetOf" => {
+                self.set_call(start, call)
+            }
             _ => match simple_step(call.name) {
                 Some((step, result)) => {
                     self.arity(call, 0, 0, &format!("{}()", call.name))?;
@@ -153,10 +256,21 @@ impl Compiler {
         }
     }
 
-    fn simple(&mut self, (expr, shape): (Expr, Shape), step: Step, result: Option<Basic>, call: &Call<'_>) -> Compiled {
+    fn simple(
+        &mut self,
+        (expr, shape): (Expr, Shape),
+        step: Step,
+        result: Option<Basic>,
+        call: &Call<'_>,
+    ) -> Compiled {
         if call.name == "not" && !shape.may(|basic| basic == Basic::Boolean) {
             let problem = format!("`not()` of {}", shape.described());
-            return Err(self.fail(Code::BadOperands, call.at, problem, "use `.exists().not()` or `.empty()`"));
+            return Err(self.fail(
+                Code::BadOperands,
+                call.at,
+                problem,
+                "use `.exists().not()` or `.empty()`",
+            ));
         }
         let shape = result.map_or(shape, Shape::system);
         Ok((extend(expr, step), shape))
@@ -189,7 +303,12 @@ impl Compiler {
             return Ok(());
         }
         let problem = format!("the condition gives {}, not a boolean", shape.described());
-        Err(self.fail(Code::NotBoolean, node.at, problem, "compare it with something, or add `.exists()`"))
+        Err(self.fail(
+            Code::NotBoolean,
+            node.at,
+            problem,
+            "compare it with something, or add `.exists()`",
+        ))
     }
 
     fn exists(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
@@ -209,7 +328,12 @@ impl Compiler {
         let (url, url_shape) = self.node(&call.arguments[0], call.scope)?;
         if !url_shape.may(Basic::is_text) {
             let problem = format!("the address of the extension is {}", url_shape.described());
-            return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, "write it as text"));
+            return Err(self.fail(
+                Code::BadArguments,
+                call.arguments[0].at,
+                problem,
+                "write it as text",
+            ));
         }
         let (expr, shape) = self.element(start, "extension", call.at)?;
         let scope = call.scope.each(shape.clone());
@@ -233,7 +357,10 @@ impl Compiler {
         }
         let (id, _) = self.element((Expr::This, shape), "id", call.at)?;
         let field = only_child(&id).unwrap_or_default();
-        Ok((extend(expr, Step::ResourceKey(field)), Shape::system(Basic::String)))
+        Ok((
+            extend(expr, Step::ResourceKey(field)),
+            Shape::system(Basic::String),
+        ))
     }
 
     fn reference_key(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
@@ -244,7 +371,12 @@ impl Compiler {
         };
         if let Some(info) = wanted.filter(|info| !info.is_resource()) {
             let problem = format!("`{}` is no resource type", info.name());
-            return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, "name a resource type"));
+            return Err(self.fail(
+                Code::BadArguments,
+                call.arguments[0].at,
+                problem,
+                "name a resource type",
+            ));
         }
         let (expr, shape) = start;
         let references = |one: &Alternative| match one.known {
@@ -259,7 +391,10 @@ impl Compiler {
         let (own, _) = self.element((Expr::This, shape), "reference", call.at)?;
         let reference = only_child(&own).unwrap_or_default();
         let wanted = wanted.map(|info| info.name().to_owned());
-        Ok((extend(expr, Step::ReferenceKey { reference, wanted }), Shape::system(Basic::String)))
+        Ok((
+            extend(expr, Step::ReferenceKey { reference, wanted }),
+            Shape::system(Basic::String),
+        ))
     }
 
     fn boundary(&mut self, (expr, shape): (Expr, Shape), bound: Bound, call: &Call<'_>) -> Compiled {
@@ -280,7 +415,11 @@ impl Compiler {
             };
             if let (true, Some(place)) = (period, alternative.place) {
                 let mut edge = |key| {
-                    let field = self.program.fields.intern(key, r4::type_named("dateTime")).unwrap_or_default();
+                    let field = self
+                        .program
+                        .fields
+                        .intern(key, r4::type_named("dateTime"))
+                        .unwrap_or_default();
                     self.trie.child(place, key, field, TextKind::DateTime);
                     field
                 };
@@ -290,9 +429,25 @@ impl Compiler {
         }
         if results.is_empty() && !shape.is_empty() {
             let problem = format!("`{}()` of {}", call.name, shape.described());
-            return Err(self.fail(Code::BadOperands, call.at, problem, "call it on a number, a date, a time or a Period"));
+            return Err(self.fail(
+                Code::BadOperands,
+                call.at,
+                problem,
+                "call it on a number, a date, a time or a Period",
+            ));
         }
-        Ok((extend(expr, Step::Boundary { bound, start, end, precision }), results))
+        Ok((
+            extend(
+                expr,
+                Step::Boundary {
+                    bound,
+                    start,
+                    end,
+                    precision,
+                },
+            ),
+            results,
+        ))
     }
 
     fn skip_or_take(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
@@ -300,9 +455,18 @@ impl Compiler {
         let (number, number_shape) = self.node(&call.arguments[0], call.scope)?;
         if !number_shape.may(|basic| basic == Basic::Integer) {
             let problem = format!("`{}()` with {}", call.name, number_shape.described());
-            return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, "write an integer"));
+            return Err(self.fail(
+                Code::BadArguments,
+                call.arguments[0].at,
+                problem,
+                "write an integer",
+            ));
         }
-        let step = if call.name == "skip" { Step::Skip(number) } else { Step::Take(number) };
+        let step = if call.name == "skip" {
+            Step::Skip(number)
+        } else {
+            Step::Take(number)
+        };
         Ok((extend(expr, step), shape))
     }
 
@@ -312,14 +476,38 @@ impl Compiler {
         let operands = Box::new([expr, other]);
         let missing = |keep, operands: Box<[Expr; 2]>| extend(Expr::Filter { keep, operands }, Step::Empty);
         Ok(match call.name {
-            "union" => (Expr::Union { distinct: true, operands }, shape.and(other_shape)),
-            "combine" => (Expr::Union { distinct: false, operands }, shape.and(other_shape)),
-            "intersect" => (extend(Expr::Filter { keep: true, operands }, Step::Distinct), shape),
-            "exclude" => (Expr::Filter { keep: false, operands }, shape),
+            "union" => (
+                Expr::Union {
+                    distinct: true,
+                    operands,
+                },
+                shape.and(other_shape),
+            ),
+            "combine" => (
+                Expr::Union {
+                    distinct: false,
+                    operands,
+                },
+                shape.and(other_shape),
+            ),
+            "intersect" => (
+                extend(Expr::Filter { keep: true, operands }, Step::Distinct),
+                shape,
+            ),
+            "exclude" => (
+                Expr::Filter {
+                    keep: false,
+                    operands,
+                },
+                shape,
+            ),
             "subsetOf" => (missing(false, operands), Shape::system(Basic::Boolean)),
             _ => {
                 let [own, other] = *operands;
-                (missing(false, Box::new([other, own])), Shape::system(Basic::Boolean))
+                (
+                    missing(false, Box::new([other, own])),
+                    Shape::system(Basic::Boolean),
+                )
             }
         })
     }
@@ -334,7 +522,10 @@ fn simple_step(name: &str) -> Option<(Step, Option<Basic>)> {
         "tail" => (Step::Tail, None),
         "single" => (Step::Single, None),
         "distinct" => (Step::Distinct, None),
-        "getValue" => (Step::Where(Expr::Path(Box::new(Expr::This), vec![Step::HasValue])), None),
+        "getValue" => (
+            Step::Where(Expr::Path(Box::new(Expr::This), vec![Step::HasValue])),
+            None,
+        ),
         "isDistinct" => (Step::IsDistinct, Some(Basic::Boolean)),
         "empty" => (Step::Empty, Some(Basic::Boolean)),
         "count" => (Step::Count, Some(Basic::Integer)),

@@ -21,7 +21,8 @@ impl Compiler {
     pub(super) fn member(&mut self, target: Option<&Node>, name: &str, scope: &Scope, at: usize) -> Compiled {
         let Some(target) = target else {
             // A path may begin with the name of the type it is about.
-            let names_type = |one: &Alternative| matches!(one.known, Known::Fhir(info) if info.name() == name);
+            let names_type =
+                |one: &Alternative| matches!(one.known, Known::Fhir(info) if info.name() == name);
             if scope.this.alternatives.iter().any(names_type) {
                 return Ok((Expr::This, scope.this.clone()));
             }
@@ -88,14 +89,19 @@ impl Compiler {
     }
 
     fn edge(&mut self, place: TrieId, key: &str, info: Option<&'static TypeInfo>, found: &mut Found) {
-        let Some(field) = self.program.fields.intern(key, info) else { return };
+        let Some(field) = self.program.fields.intern(key, info) else {
+            return;
+        };
         let kind = info.map_or(TextKind::String, text_kind);
         let node = self.trie.child(place, key, field, kind);
         if !found.fields.contains(&field) {
             found.fields.push(field);
         }
         let known = info.map_or(Known::Any, Known::Fhir);
-        let alternative = Alternative { known, place: Some(node) };
+        let alternative = Alternative {
+            known,
+            place: Some(node),
+        };
         if !found.shape.alternatives.contains(&alternative) {
             found.shape.alternatives.push(alternative);
         }
@@ -120,8 +126,12 @@ impl Compiler {
         let mut found = Found::default();
         let mut types = Vec::new();
         for alternative in &shape.alternatives {
-            let (Known::Fhir(info), Some(place)) = (alternative.known, alternative.place) else { continue };
-            let Some(element) = element_of(info, name) else { continue };
+            let (Known::Fhir(info), Some(place)) = (alternative.known, alternative.place) else {
+                continue;
+            };
+            let Some(element) = element_of(info, name) else {
+                continue;
+            };
             types.extend(element.types().iter().map(|one| one.type_info().name()));
             self.edges(place, info, element, Some(wanted), &mut found);
         }
@@ -133,10 +143,20 @@ impl Compiler {
 
     fn unknown_element(&mut self, shape: &Shape, name: &str, at: usize) -> Compiled {
         for alternative in &shape.alternatives {
-            let Known::Fhir(info) = alternative.known else { continue };
-            if let Lookup::ChoiceKey { element, element_type } = info.lookup(name) {
+            let Known::Fhir(info) = alternative.known else {
+                continue;
+            };
+            if let Lookup::ChoiceKey {
+                element,
+                element_type,
+            } = info.lookup(name)
+            {
                 let problem = format!("`{name}` is how JSON spells it, FHIRPath does not know it");
-                let remedy = format!("write `{}.ofType({})`", element.name(), element_type.type_info().name());
+                let remedy = format!(
+                    "write `{}.ofType({})`",
+                    element.name(),
+                    element_type.type_info().name()
+                );
                 return Err(self.fail(Code::ChoiceSpelling, at, problem, remedy));
             }
         }
@@ -156,7 +176,11 @@ impl Compiler {
             Known::Fhir(info) if !info.is_primitive() => Some(info.elements()),
             _ => None,
         });
-        let names: Vec<&str> = elements.flatten().map(Element::name).filter(|name| !HIDDEN.contains(name)).collect();
+        let names: Vec<&str> = elements
+            .flatten()
+            .map(Element::name)
+            .filter(|name| !HIDDEN.contains(name))
+            .collect();
         let problem = format!("`{name}` is no element of {}", shape.described());
         let remedy = match near {
             Some(near) => format!("did you mean `{near}`"),
@@ -168,7 +192,15 @@ impl Compiler {
 }
 
 /// Elements that every type has and that a list of suggestions can do without.
-const HIDDEN: [&str; 7] = ["id", "extension", "modifierExtension", "implicitRules", "language", "text", "contained"];
+const HIDDEN: [&str; 7] = [
+    "id",
+    "extension",
+    "modifierExtension",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+];
 
 fn element_of(info: &'static TypeInfo, name: &str) -> Option<&'static Element> {
     match info.lookup(name) {

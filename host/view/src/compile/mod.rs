@@ -60,17 +60,31 @@ struct Scope {
 
 impl Scope {
     fn on(this: Shape) -> Self {
-        Self { context: this.clone(), this, looped: false }
+        Self {
+            context: this.clone(),
+            this,
+            looped: false,
+        }
     }
 
     /// The scope of an argument that is evaluated for each item.
     fn each(&self, this: Shape) -> Self {
-        Self { context: self.context.clone(), this, looped: true }
+        Self {
+            context: self.context.clone(),
+            this,
+            looped: true,
+        }
     }
 }
 
-pub(crate) fn compile_view(definition: &ViewDefinition, options: &CompileOptions) -> Result<View, ViewErrors> {
-    let fail = |errors| ViewErrors { view: definition.name.clone(), errors };
+pub(crate) fn compile_view(
+    definition: &ViewDefinition,
+    options: &CompileOptions,
+) -> Result<View, ViewErrors> {
+    let fail = |errors| ViewErrors {
+        view: definition.name.clone(),
+        errors,
+    };
     let info = resource_info(&definition.resource).map_err(|error| fail(vec![error]))?;
     let mut compiler = Compiler::new(info, Mode::View);
     compiler.constants(&definition.constants);
@@ -92,7 +106,12 @@ pub(crate) fn compile_view(definition: &ViewDefinition, options: &CompileOptions
     if !errors.is_empty() {
         return Err(fail(errors));
     }
-    Ok(View { name: definition.name.clone(), resource: definition.resource.clone(), columns, program })
+    Ok(View {
+        name: definition.name.clone(),
+        resource: definition.resource.clone(),
+        columns,
+        program,
+    })
 }
 
 /// Compiles a trigger criterion over resources of one type.
@@ -103,7 +122,10 @@ pub(crate) fn compile_criterion(text: &str, resource_type: &str) -> Result<(Prog
     })?;
     let mut compiler = Compiler::new(info, Mode::Criterion);
     let scope = Scope::on(compiler.root.clone());
-    let expression = Expression { text: text.to_owned(), location: "fhirPathCriteria".to_owned() };
+    let expression = Expression {
+        text: text.to_owned(),
+        location: "fhirPathCriteria".to_owned(),
+    };
     let compiled = compiler.expression(&expression, &scope);
     let (program, errors) = compiler.finish();
     match compiled {
@@ -136,7 +158,12 @@ impl Compiler {
         let place = trie.add_root();
         // The first field is that of the type: every evaluation asks for it.
         let resource_type = program.fields.intern("resourceType", None).unwrap_or_default();
-        trie.child(place, "resourceType", resource_type, crate::program::TextKind::String);
+        trie.child(
+            place,
+            "resourceType",
+            resource_type,
+            crate::program::TextKind::String,
+        );
         Self {
             program,
             trie,
@@ -156,7 +183,13 @@ impl Compiler {
     }
 
     /// Reports a mistake at a character of the expression at hand.
-    fn fail(&mut self, code: Code, at: usize, problem: impl Into<String>, remedy: impl Into<String>) -> Failed {
+    fn fail(
+        &mut self,
+        code: Code,
+        at: usize,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Failed {
         self.errors.push(ViewError {
             code,
             location: self.location.clone(),
@@ -192,7 +225,12 @@ impl Compiler {
         let (expr, shape) = self.expression(expression, scope)?;
         if !shape.may(|basic| basic == Basic::Boolean) {
             let problem = format!("the condition gives {}, not a boolean", shape.described());
-            return Err(self.fail(Code::NotBoolean, 1, problem, "compare it with something, or add `.exists()`"));
+            return Err(self.fail(
+                Code::NotBoolean,
+                1,
+                problem,
+                "compare it with something, or add `.exists()`",
+            ));
         }
         Ok(expr)
     }

@@ -8,7 +8,14 @@ use crate::fhirpath::{Node, Operator};
 use crate::program::{Arithmetic, Comparison, Expr, Item, Logic};
 
 impl Compiler {
-    pub(super) fn binary(&mut self, operator: Operator, left: &Node, right: &Node, scope: &Scope, at: usize) -> Compiled {
+    pub(super) fn binary(
+        &mut self,
+        operator: Operator,
+        left: &Node,
+        right: &Node,
+        scope: &Scope,
+        at: usize,
+    ) -> Compiled {
         let left = self.node(left, scope);
         let right = self.node(right, scope);
         // Both sides are compiled before either failure counts, so that the mistakes of both are reported.
@@ -21,7 +28,13 @@ impl Compiler {
             Operator::Or => (Expr::Logic(Logic::Or, operands), boolean),
             Operator::Xor => (Expr::Logic(Logic::Xor, operands), boolean),
             Operator::Implies => (Expr::Logic(Logic::Implies, operands), boolean),
-            Operator::Union => (Expr::Union { distinct: true, operands }, left_shape.and(right_shape)),
+            Operator::Union => (
+                Expr::Union {
+                    distinct: true,
+                    operands,
+                },
+                left_shape.and(right_shape),
+            ),
             Operator::In => (Expr::In(operands), boolean),
             Operator::Contains => {
                 let [whole, member] = *operands;
@@ -54,20 +67,31 @@ impl Compiler {
             Comparison::Equal | Comparison::NotEqual | Comparison::Equivalent | Comparison::NotEquivalent
         );
         let fits = left.alternatives.iter().any(|one| {
-            right.alternatives.iter().any(|other| comparable(one.known.basic(), other.known.basic(), ordered))
+            right
+                .alternatives
+                .iter()
+                .any(|other| comparable(one.known.basic(), other.known.basic(), ordered))
         });
         if fits {
             return Ok(());
         }
         let quantity = |shape: &Shape| {
-            shape.alternatives.iter().any(|one| matches!(one.known, Known::Fhir(info) if info.is_a("Quantity")))
+            shape
+                .alternatives
+                .iter()
+                .any(|one| matches!(one.known, Known::Fhir(info) if info.is_a("Quantity")))
         };
         let remedy = if quantity(left) || quantity(right) {
             "compare its number: add `.value`"
         } else {
             "compare values of one kind"
         };
-        let problem = format!("`{}` between {} and {}", operator.text(), left.described(), right.described());
+        let problem = format!(
+            "`{}` between {} and {}",
+            operator.text(),
+            left.described(),
+            right.described()
+        );
         Err(self.fail(Code::BadOperands, at, problem, remedy))
     }
 
@@ -89,8 +113,17 @@ impl Compiler {
         let texts = left.may(|basic| basic == Basic::String) && right.may(|basic| basic == Basic::String);
         let numbers = left.may(Basic::is_number) && right.may(Basic::is_number);
         if !(numbers || texts && kind == Arithmetic::Add) {
-            let problem = format!("`{}` between {} and {}", operator.text(), left.described(), right.described());
-            let remedy = if left.may(Basic::is_text) { "texts are joined by `&`" } else { "use it between numbers" };
+            let problem = format!(
+                "`{}` between {} and {}",
+                operator.text(),
+                left.described(),
+                right.described()
+            );
+            let remedy = if left.may(Basic::is_text) {
+                "texts are joined by `&`"
+            } else {
+                "use it between numbers"
+            };
             return Err(self.fail(Code::BadOperands, at, problem, remedy));
         }
         let whole = left.basic() == Some(Basic::Integer) && right.basic() == Some(Basic::Integer);
@@ -116,7 +149,10 @@ impl Compiler {
             Expr::If(operands) => &operands[..],
             _ => return expr,
         };
-        if !operands.iter().all(|operand| matches!(operand, Expr::Literal(_) | Expr::Empty)) {
+        if !operands
+            .iter()
+            .all(|operand| matches!(operand, Expr::Literal(_) | Expr::Empty))
+        {
             return expr;
         }
         match evaluate::constant(&self.program, &expr) {

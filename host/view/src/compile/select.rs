@@ -24,7 +24,10 @@ impl Compiler {
             expressions.extend(select.columns.iter().map(|column| &column.path));
             pending.extend(select.selects.iter().chain(&select.unions));
         }
-        for expression in expressions.into_iter().filter(|one| one.text.len() > options.max_expression) {
+        for expression in expressions
+            .into_iter()
+            .filter(|one| one.text.len() > options.max_expression)
+        {
             let problem = format!("the expression is longer than {} bytes", options.max_expression);
             self.report(Code::TooLarge, &expression.location, problem, "split it");
         }
@@ -34,21 +37,40 @@ impl Compiler {
     pub(super) fn check_columns(&mut self, columns: &[ColumnInfo], options: &CompileOptions) {
         if columns.len() > options.max_columns {
             let problem = format!("more than {} columns", options.max_columns);
-            self.report(Code::TooLarge, "ViewDefinition.select", problem, "make several views");
+            self.report(
+                Code::TooLarge,
+                "ViewDefinition.select",
+                problem,
+                "make several views",
+            );
         }
         let mut seen = std::collections::HashMap::new();
         for column in columns {
             if let Some(earlier) = seen.insert(column.name.as_str(), column.location.as_str()) {
                 let problem = format!("a second column `{}`; the first is {earlier}", column.name);
-                self.report(Code::DuplicateName, &format!("{}.name", column.location), problem, "rename one of them");
+                self.report(
+                    Code::DuplicateName,
+                    &format!("{}.name", column.location),
+                    problem,
+                    "rename one of them",
+                );
             }
         }
     }
 
-    pub(super) fn select(&mut self, select: &Select, scope: &Scope, columns: &mut Vec<ColumnInfo>) -> SelectPlan {
+    pub(super) fn select(
+        &mut self,
+        select: &Select,
+        scope: &Scope,
+        columns: &mut Vec<ColumnInfo>,
+    ) -> SelectPlan {
         let first = columns.len();
         let (iteration, inner) = self.iteration(select.iteration.as_ref(), scope);
-        let own = select.columns.iter().map(|column| self.column(column, &inner, columns)).collect();
+        let own = select
+            .columns
+            .iter()
+            .map(|column| self.column(column, &inner, columns))
+            .collect();
         let mut selects = Vec::with_capacity(select.selects.len());
         for nested in &select.selects {
             selects.push(self.select(nested, &inner, columns));
@@ -56,31 +78,49 @@ impl Compiler {
         let unions = self.unions(&select.unions, &inner, columns);
         if columns.len() == first && select.selects.is_empty() && select.unions.is_empty() {
             let remedy = "add `column`, `select` or `unionAll`";
-            self.report(Code::Missing, &select.location, "a select without columns", remedy);
+            self.report(
+                Code::Missing,
+                &select.location,
+                "a select without columns",
+                remedy,
+            );
         }
-        SelectPlan { iteration, columns: own, selects, unions, width: columns.len() - first }
+        SelectPlan {
+            iteration,
+            columns: own,
+            selects,
+            unions,
+            width: columns.len() - first,
+        }
     }
 
     fn iteration(&mut self, iteration: Option<&Iteration>, scope: &Scope) -> (IterationPlan, Scope) {
         let compiled = match iteration {
             None => return (IterationPlan::None, scope.clone()),
-            Some(Iteration::ForEach(path)) => {
-                self.expression(path, scope).map(|(expr, shape)| (IterationPlan::ForEach(expr), shape))
-            }
-            Some(Iteration::ForEachOrNull(path)) => {
-                self.expression(path, scope).map(|(expr, shape)| (IterationPlan::ForEachOrNull(expr), shape))
-            }
+            Some(Iteration::ForEach(path)) => self
+                .expression(path, scope)
+                .map(|(expr, shape)| (IterationPlan::ForEach(expr), shape)),
+            Some(Iteration::ForEachOrNull(path)) => self
+                .expression(path, scope)
+                .map(|(expr, shape)| (IterationPlan::ForEachOrNull(expr), shape)),
             Some(Iteration::Repeat(paths)) => self.repeat(paths, scope),
         };
-        compiled.map(|(plan, shape)| (plan, Scope::on(shape))).unwrap_or_else(|Failed| {
-            // The columns below are compiled all the same, for their own mistakes; any path is right there.
-            let place = self.trie.add_root();
-            (IterationPlan::None, Scope::on(Shape::any(Some(place))))
-        })
+        compiled
+            .map(|(plan, shape)| (plan, Scope::on(shape)))
+            .unwrap_or_else(|Failed| {
+                // The columns below are compiled all the same, for their own mistakes; any path is right there.
+                let place = self.trie.add_root();
+                (IterationPlan::None, Scope::on(Shape::any(Some(place))))
+            })
     }
 
     /// Branches share the places of their columns: those of the first, with which the others must agree.
-    fn unions(&mut self, branches: &[Select], scope: &Scope, columns: &mut Vec<ColumnInfo>) -> Vec<SelectPlan> {
+    fn unions(
+        &mut self,
+        branches: &[Select],
+        scope: &Scope,
+        columns: &mut Vec<ColumnInfo>,
+    ) -> Vec<SelectPlan> {
         let first = columns.len();
         let mut plans = Vec::with_capacity(branches.len());
         for (number, branch) in branches.iter().enumerate() {
@@ -96,10 +136,18 @@ impl Compiler {
     }
 
     fn check_union(&mut self, location: &str, first: &[ColumnInfo], other: &[ColumnInfo]) {
-        let names = |columns: &[ColumnInfo]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let names = |columns: &[ColumnInfo]| {
+            columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect::<Vec<_>>()
+        };
         let (wanted, found) = (names(first), names(other));
         if wanted != found {
-            let problem = format!("the branch gives {}", suggest::list(found.iter().map(String::as_str)));
+            let problem = format!(
+                "the branch gives {}",
+                suggest::list(found.iter().map(String::as_str))
+            );
             let remedy = format!(
                 "give every branch the columns of the first, in their order: {}",
                 suggest::list(wanted.iter().map(String::as_str))
@@ -110,7 +158,11 @@ impl Compiler {
         for (one, two) in first.iter().zip(other) {
             if !same_kind(&one.fhir_type, &two.fhir_type) || one.collection != two.collection {
                 let described = |column: &ColumnInfo| {
-                    format!("{}{}", if column.collection { "a collection of " } else { "" }, column.fhir_type)
+                    format!(
+                        "{}{}",
+                        if column.collection { "a collection of " } else { "" },
+                        column.fhir_type
+                    )
                 };
                 let problem = format!("the column `{}` is {} here", two.name, described(two));
                 let remedy = format!("make it {}, as in the first branch", described(one));
@@ -134,7 +186,10 @@ impl Compiler {
             tags: column.tags.clone(),
             location: column.location.clone(),
         });
-        ColumnPlan { expr, index: columns.len() - 1 }
+        ColumnPlan {
+            expr,
+            index: columns.len() - 1,
+        }
     }
 
     fn declared_type(&mut self, column: &Column) -> Option<&'static TypeInfo> {
@@ -150,31 +205,70 @@ impl Compiler {
             None if name == "integer64" => return r4::type_named("integer"),
             None => {
                 let near = r4::nearest_type(name);
-                let remedy = near.map_or_else(|| "leave it out".to_owned(), |near| format!("did you mean `{near}`"));
-                self.report(Code::UnknownType, &location, format!("`{name}` is no FHIR R4 type"), remedy);
+                let remedy = near.map_or_else(
+                    || "leave it out".to_owned(),
+                    |near| format!("did you mean `{near}`"),
+                );
+                self.report(
+                    Code::UnknownType,
+                    &location,
+                    format!("`{name}` is no FHIR R4 type"),
+                    remedy,
+                );
             }
         }
         None
     }
 
     /// The type of a column: as declared if that fits what the path gives, else what the path gives.
-    fn column_type(&mut self, column: &Column, shape: &Shape, declared: Option<&'static TypeInfo>) -> &'static str {
+    fn column_type(
+        &mut self,
+        column: &Column,
+        shape: &Shape,
+        declared: Option<&'static TypeInfo>,
+    ) -> &'static str {
         let name = declared.map_or("string", TypeInfo::name);
         if shape.is_empty() || shape.alternatives.iter().any(|one| one.known == Known::Any) {
             return name;
         }
-        if shape.alternatives.iter().any(|one| one.known.basic() == Basic::Complex) {
+        if shape
+            .alternatives
+            .iter()
+            .any(|one| one.known.basic() == Basic::Complex)
+        {
             self.not_primitive(column, shape);
             return name;
         }
-        let Some(info) = declared else { return self.inferred(column, shape) };
+        let Some(info) = declared else {
+            return self.inferred(column, shape);
+        };
         let wanted = Basic::of_info(info);
-        if !shape.alternatives.iter().any(|one| fits(one.known.basic(), wanted)) {
-            let problem = format!("the type is `{}`, the path gives {}", info.name(), shape.described());
-            let remedy = format!("drop the type, or write `{}`", shape.names().first().unwrap_or(&"string"));
-            self.report(Code::TypeMismatch, &format!("{}.type", column.location), problem, remedy);
+        if !shape
+            .alternatives
+            .iter()
+            .any(|one| fits(one.known.basic(), wanted))
+        {
+            let problem = format!(
+                "the type is `{}`, the path gives {}",
+                info.name(),
+                shape.described()
+            );
+            let remedy = format!(
+                "drop the type, or write `{}`",
+                shape.names().first().unwrap_or(&"string")
+            );
+            self.report(
+                Code::TypeMismatch,
+                &format!("{}.type", column.location),
+                problem,
+                remedy,
+            );
         }
-        if column.fhir_type.as_deref() == Some("integer64") { "integer64" } else { name }
+        if column.fhir_type.as_deref() == Some("integer64") {
+            "integer64"
+        } else {
+            name
+        }
     }
 
     fn inferred(&mut self, column: &Column, shape: &Shape) -> &'static str {
@@ -184,7 +278,10 @@ impl Compiler {
             _ if shape.basic().is_some() => shape.basic().map_or("string", Basic::fhir_type),
             _ => {
                 let problem = format!("the path gives {}", shape.described());
-                let remedy = format!("choose one with `.ofType({})`, or declare the column's `type`", names[0]);
+                let remedy = format!(
+                    "choose one with `.ofType({})`, or declare the column's `type`",
+                    names[0]
+                );
                 self.report(Code::NotPrimitive, &column.path.location, problem, remedy);
                 "string"
             }
@@ -202,7 +299,10 @@ impl Compiler {
                 let own = elements.filter(|name| !matches!(*name, "id" | "extension" | "modifierExtension"));
                 format!("go on to one of its elements: {}", suggest::list(own))
             }
-            _ => format!("choose one of its types with `.ofType({})`", shape.names().first().unwrap_or(&"string")),
+            _ => format!(
+                "choose one of its types with `.ofType({})`",
+                shape.names().first().unwrap_or(&"string")
+            ),
         };
         let problem = format!("the path gives {}, which is no primitive", shape.described());
         self.report(Code::NotPrimitive, &column.path.location, problem, remedy);
@@ -233,7 +333,10 @@ impl Compiler {
     /// The function `repeat(path)`.
     pub(super) fn repeated(&mut self, node: &Node, scope: &Scope) -> Compiled {
         let every = self.closure(&[node], scope);
-        let inner = Scope { this: every, ..scope.clone() };
+        let inner = Scope {
+            this: every,
+            ..scope.clone()
+        };
         self.leniently(|compiler| compiler.node(node, &inner))
     }
 
@@ -253,7 +356,10 @@ impl Compiler {
             for node in nodes {
                 // A path need not exist on every level; mistakes count once all levels are known.
                 let errors = self.errors.len();
-                let inner = Scope { this: every.clone(), ..scope.clone() };
+                let inner = Scope {
+                    this: every.clone(),
+                    ..scope.clone()
+                };
                 if let Ok((_, shape)) = self.node(node, &inner) {
                     found.extend(shape.alternatives);
                 }
@@ -270,7 +376,11 @@ impl Compiler {
     }
 
     fn join_closure(&mut self, every: &mut Shape, alternative: Alternative) {
-        match every.alternatives.iter().find(|one| one.known == alternative.known) {
+        match every
+            .alternatives
+            .iter()
+            .find(|one| one.known == alternative.known)
+        {
             Some(known) => {
                 if let (Some(one), Some(two)) = (known.place, alternative.place) {
                     self.trie.merge(one, two);

@@ -108,15 +108,30 @@ impl Known {
 
 impl Shape {
     pub(super) fn system(basic: Basic) -> Self {
-        Self { alternatives: vec![Alternative { known: Known::System(basic), place: None }] }
+        Self {
+            alternatives: vec![Alternative {
+                known: Known::System(basic),
+                place: None,
+            }],
+        }
     }
 
     pub(super) fn fhir(info: &'static TypeInfo, place: TrieId) -> Self {
-        Self { alternatives: vec![Alternative { known: Known::Fhir(info), place: Some(place) }] }
+        Self {
+            alternatives: vec![Alternative {
+                known: Known::Fhir(info),
+                place: Some(place),
+            }],
+        }
     }
 
     pub(super) fn any(place: Option<TrieId>) -> Self {
-        Self { alternatives: vec![Alternative { known: Known::Any, place }] }
+        Self {
+            alternatives: vec![Alternative {
+                known: Known::Any,
+                place,
+            }],
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -134,14 +149,21 @@ impl Shape {
 
     /// The one way in which all items behave, if there is one.
     pub(super) fn basic(&self) -> Option<Basic> {
-        let mut basics = self.alternatives.iter().map(|alternative| alternative.known.basic());
+        let mut basics = self
+            .alternatives
+            .iter()
+            .map(|alternative| alternative.known.basic());
         let first = basics.next()?;
         basics.all(|basic| basic == first).then_some(first)
     }
 
     /// Whether some item may behave in a way that passes the test.
     pub(super) fn may(&self, test: impl Fn(Basic) -> bool) -> bool {
-        self.is_empty() || self.alternatives.iter().any(|one| one.known.basic() == Basic::Any || test(one.known.basic()))
+        self.is_empty()
+            || self
+                .alternatives
+                .iter()
+                .any(|one| one.known.basic() == Basic::Any || test(one.known.basic()))
     }
 
     /// The names of the types, for messages.
@@ -159,7 +181,11 @@ impl Shape {
         let mut names = self.names();
         let more = names.len() > 4;
         names.truncate(4);
-        let article = if names[0].starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" };
+        let article = if names[0].starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) {
+            "an"
+        } else {
+            "a"
+        };
         format!("{article} {}{}", names.join(" or "), if more { " …" } else { "" })
     }
 }

@@ -32,12 +32,30 @@ impl Compiler {
 
     fn plain_text_call(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
         let (function, most, least, form, basic) = match call.name {
-            "startsWith" => (TextFunction::StartsWith, 1, 1, "startsWith('text')", Basic::Boolean),
+            "startsWith" => (
+                TextFunction::StartsWith,
+                1,
+                1,
+                "startsWith('text')",
+                Basic::Boolean,
+            ),
             "endsWith" => (TextFunction::EndsWith, 1, 1, "endsWith('text')", Basic::Boolean),
             "contains" => (TextFunction::Contains, 1, 1, "contains('text')", Basic::Boolean),
             "indexOf" => (TextFunction::IndexOf, 1, 1, "indexOf('text')", Basic::Integer),
-            "replace" => (TextFunction::Replace, 2, 2, "replace('from', 'to')", Basic::String),
-            "substring" => (TextFunction::Substring, 2, 1, "substring(start, length)", Basic::String),
+            "replace" => (
+                TextFunction::Replace,
+                2,
+                2,
+                "replace('from', 'to')",
+                Basic::String,
+            ),
+            "substring" => (
+                TextFunction::Substring,
+                2,
+                1,
+                "substring(start, length)",
+                Basic::String,
+            ),
             "length" => (TextFunction::Length, 0, 0, "length()", Basic::Integer),
             "upper" => (TextFunction::Upper, 0, 0, "upper()", Basic::String),
             "lower" => (TextFunction::Lower, 0, 0, "lower()", Basic::String),
@@ -50,13 +68,25 @@ impl Compiler {
         for node in call.arguments {
             arguments.push(self.text_argument(node, function, call)?);
         }
-        Ok((extend(expr, Step::Text(function, arguments)), Shape::system(basic)))
+        Ok((
+            extend(expr, Step::Text(function, arguments)),
+            Shape::system(basic),
+        ))
     }
 
-    fn text_argument(&mut self, node: &Node, function: TextFunction, call: &Call<'_>) -> Result<Expr, Failed> {
+    fn text_argument(
+        &mut self,
+        node: &Node,
+        function: TextFunction,
+        call: &Call<'_>,
+    ) -> Result<Expr, Failed> {
         let (argument, shape) = self.node(node, call.scope)?;
         let number = function == TextFunction::Substring;
-        let fits = if number { shape.may(|basic| basic == Basic::Integer) } else { shape.may(Basic::is_text) };
+        let fits = if number {
+            shape.may(|basic| basic == Basic::Integer)
+        } else {
+            shape.may(Basic::is_text)
+        };
         if fits {
             return Ok(argument);
         }
@@ -70,7 +100,12 @@ impl Compiler {
             return Ok(());
         }
         let problem = format!("`{}()` of {}", call.name, shape.described());
-        Err(self.fail(Code::BadOperands, call.at, problem, "call it on text; `toString()` makes text of a number"))
+        Err(self.fail(
+            Code::BadOperands,
+            call.at,
+            problem,
+            "call it on text; `toString()` makes text of a number",
+        ))
     }
 
     fn join(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
@@ -85,15 +120,25 @@ impl Compiler {
 
     fn pattern_call(&mut self, (expr, shape): (Expr, Shape), call: &Call<'_>) -> Compiled {
         let replaces = call.name == "replaceMatches";
-        let (count, form) = if replaces { (2, "replaceMatches('pattern', 'to')") } else { (1, "matches('pattern')") };
+        let (count, form) = if replaces {
+            (2, "replaceMatches('pattern', 'to')")
+        } else {
+            (1, "matches('pattern')")
+        };
         self.arity(call, count, count, form)?;
         self.needs_text(&shape, call)?;
         let pattern = self.pattern(&call.arguments[0], call)?;
         if !replaces {
-            return Ok((extend(expr, Step::Matches(pattern)), Shape::system(Basic::Boolean)));
+            return Ok((
+                extend(expr, Step::Matches(pattern)),
+                Shape::system(Basic::Boolean),
+            ));
         }
         let (replacement, _) = self.node(&call.arguments[1], call.scope)?;
-        Ok((extend(expr, Step::ReplaceMatches(pattern, replacement)), Shape::system(Basic::String)))
+        Ok((
+            extend(expr, Step::ReplaceMatches(pattern, replacement)),
+            Shape::system(Basic::String),
+        ))
     }
 
     /// Compiles a pattern once; its matching takes time linear in the text, whatever the pattern.
@@ -104,9 +149,17 @@ impl Compiler {
         };
         let Some(pattern) = constant else {
             let problem = format!("the pattern of `{}()` is no literal", call.name);
-            return Err(self.fail(Code::BadPattern, node.at, problem, "write the pattern as text, or as a constant"));
+            return Err(self.fail(
+                Code::BadPattern,
+                node.at,
+                problem,
+                "write the pattern as text, or as a constant",
+            ));
         };
-        let compiled = RegexBuilder::new(&pattern).size_limit(PATTERN_BYTES).dot_matches_new_line(true).build();
+        let compiled = RegexBuilder::new(&pattern)
+            .size_limit(PATTERN_BYTES)
+            .dot_matches_new_line(true)
+            .build();
         match compiled {
             Ok(regex) if pattern.len() <= PATTERN_LENGTH => {
                 self.program.patterns.push(regex);
@@ -114,9 +167,19 @@ impl Compiler {
             }
             Err(regex::Error::Syntax(_)) => {
                 let remedy = "mend it; look-around and back-references are not supported";
-                Err(self.fail(Code::BadPattern, node.at, "the pattern is no regular expression", remedy))
+                Err(self.fail(
+                    Code::BadPattern,
+                    node.at,
+                    "the pattern is no regular expression",
+                    remedy,
+                ))
             }
-            _ => Err(self.fail(Code::BadPattern, node.at, "the pattern is too large", "repeat less, or write less")),
+            _ => Err(self.fail(
+                Code::BadPattern,
+                node.at,
+                "the pattern is too large",
+                "repeat less, or write less",
+            )),
         }
     }
 
@@ -152,7 +215,10 @@ impl Compiler {
             NumberFunction::Round => Basic::Decimal,
             _ => Basic::Integer,
         };
-        Ok((extend(expr, Step::Number(function, precision)), Shape::system(basic)))
+        Ok((
+            extend(expr, Step::Number(function, precision)),
+            Shape::system(basic),
+        ))
     }
 }
 

@@ -12,7 +12,12 @@ impl Compiler {
     pub(super) fn type_argument(&mut self, node: &Node) -> Result<&'static TypeInfo, Failed> {
         match type_text(node) {
             Some(name) => self.type_info(&name, node.at),
-            None => Err(self.fail(Code::BadArguments, node.at, "not a type", "name a FHIR type, such as `Quantity`")),
+            None => Err(self.fail(
+                Code::BadArguments,
+                node.at,
+                "not a type",
+                "name a FHIR type, such as `Quantity`",
+            )),
         }
     }
 
@@ -25,13 +30,32 @@ impl Compiler {
             return Ok(info);
         }
         let near = r4::nearest_type(name);
-        let remedy = near.map_or_else(|| "name a type of FHIR R4".to_owned(), |near| format!("did you mean `{near}`"));
-        Err(self.fail(Code::UnknownType, at, format!("`{written}` is no FHIR R4 type"), remedy))
+        let remedy = near.map_or_else(
+            || "name a type of FHIR R4".to_owned(),
+            |near| format!("did you mean `{near}`"),
+        );
+        Err(self.fail(
+            Code::UnknownType,
+            at,
+            format!("`{written}` is no FHIR R4 type"),
+            remedy,
+        ))
     }
 
     /// A path that ends in `ofType`: a choice element is asked for that type alone.
-    pub(super) fn of_type_call(&mut self, target: Option<&Node>, info: &'static TypeInfo, scope: &Scope, at: usize) -> Compiled {
-        if let Some(Node { kind: NodeKind::Member { target: inner, name }, at: name_at, .. }) = target {
+    pub(super) fn of_type_call(
+        &mut self,
+        target: Option<&Node>,
+        info: &'static TypeInfo,
+        scope: &Scope,
+        at: usize,
+    ) -> Compiled {
+        if let Some(Node {
+            kind: NodeKind::Member { target: inner, name },
+            at: name_at,
+            ..
+        }) = target
+        {
             let start = match inner {
                 Some(inner) => self.node(inner, scope)?,
                 None => (Expr::This, scope.this.clone()),
@@ -49,7 +73,11 @@ impl Compiler {
         if shape.is_empty() {
             return Ok((expr, shape));
         }
-        let kept: Vec<Alternative> = shape.alternatives.iter().filter_map(|one| narrowed(*one, info)).collect();
+        let kept: Vec<Alternative> = shape
+            .alternatives
+            .iter()
+            .filter_map(|one| narrowed(*one, info))
+            .collect();
         if kept.is_empty() {
             return Err(self.impossible(&shape.names(), info, at));
         }
@@ -63,8 +91,17 @@ impl Compiler {
     }
 
     /// Whether the one item is of a type.
-    pub(super) fn is_type(&mut self, (expr, shape): (Expr, Shape), info: &'static TypeInfo, at: usize) -> Compiled {
-        let possible = shape.is_empty() || shape.alternatives.iter().any(|one| narrowed(*one, info).is_some());
+    pub(super) fn is_type(
+        &mut self,
+        (expr, shape): (Expr, Shape),
+        info: &'static TypeInfo,
+        at: usize,
+    ) -> Compiled {
+        let possible = shape.is_empty()
+            || shape
+                .alternatives
+                .iter()
+                .any(|one| narrowed(*one, info).is_some());
         if !possible {
             return Err(self.impossible(&shape.names(), info, at));
         }
@@ -74,12 +111,17 @@ impl Compiler {
 
     fn type_test(&mut self, shape: &Shape, info: &'static TypeInfo) -> TypeTest {
         for alternative in &shape.alternatives {
-            let open = matches!(alternative.known, Known::Fhir(own) if own.is_open()) || alternative.known == Known::Any;
+            let open = matches!(alternative.known, Known::Fhir(own) if own.is_open())
+                || alternative.known == Known::Any;
             if let (true, Some(place)) = (open, alternative.place) {
-                self.trie.child(place, "resourceType", self.resource_type, TextKind::String);
+                self.trie
+                    .child(place, "resourceType", self.resource_type, TextKind::String);
             }
         }
-        TypeTest { info, resource_type: self.resource_type }
+        TypeTest {
+            info,
+            resource_type: self.resource_type,
+        }
     }
 
     pub(super) fn impossible(&mut self, names: &[&str], info: &TypeInfo, at: usize) -> Failed {
@@ -92,10 +134,14 @@ impl Compiler {
 /// What is left of an alternative once it is known to be of a type.
 fn narrowed(alternative: Alternative, info: &'static TypeInfo) -> Option<Alternative> {
     match alternative.known {
-        Known::Any => Some(Alternative { known: Known::Fhir(info), ..alternative }),
-        Known::Fhir(own) if own.is_open() && info.is_resource() => {
-            Some(Alternative { known: Known::Fhir(info), ..alternative })
-        }
+        Known::Any => Some(Alternative {
+            known: Known::Fhir(info),
+            ..alternative
+        }),
+        Known::Fhir(own) if own.is_open() && info.is_resource() => Some(Alternative {
+            known: Known::Fhir(info),
+            ..alternative
+        }),
         known => known.is_a(info).then_some(alternative),
     }
 }
@@ -127,7 +173,10 @@ fn system_name(name: &str) -> &str {
 fn type_text(node: &Node) -> Option<String> {
     match &node.kind {
         NodeKind::Member { target: None, name } => Some(name.clone()),
-        NodeKind::Member { target: Some(target), name } => Some(format!("{}.{name}", type_text(target)?)),
+        NodeKind::Member {
+            target: Some(target),
+            name,
+        } => Some(format!("{}.{name}", type_text(target)?)),
         NodeKind::Literal(Literal::String(text)) => Some(text.clone()),
         _ => None,
     }

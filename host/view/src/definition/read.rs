@@ -9,19 +9,73 @@ use crate::suggest;
 /// Elements that any part of a FHIR resource may have.
 const BASE: &[&str] = &["id", "extension", "modifierExtension"];
 const ROOT: &[&str] = &[
-    "resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension",
-    "url", "identifier", "version", "versionAlgorithmString", "versionAlgorithmCoding", "name", "title", "status",
-    "experimental", "date", "publisher", "contact", "description", "useContext", "jurisdiction", "purpose", "copyright",
-    "copyrightLabel", "resource", "fhirVersion", "profile", "constant", "select", "where",
+    "resourceType",
+    "id",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "extension",
+    "modifierExtension",
+    "url",
+    "identifier",
+    "version",
+    "versionAlgorithmString",
+    "versionAlgorithmCoding",
+    "name",
+    "title",
+    "status",
+    "experimental",
+    "date",
+    "publisher",
+    "contact",
+    "description",
+    "useContext",
+    "jurisdiction",
+    "purpose",
+    "copyright",
+    "copyrightLabel",
+    "resource",
+    "fhirVersion",
+    "profile",
+    "constant",
+    "select",
+    "where",
 ];
-const SELECT: &[&str] = &["column", "select", "forEach", "forEachOrNull", "repeat", "unionAll"];
+const SELECT: &[&str] = &[
+    "column",
+    "select",
+    "forEach",
+    "forEachOrNull",
+    "repeat",
+    "unionAll",
+];
 const COLUMN: &[&str] = &["path", "name", "description", "collection", "type", "tag"];
 const WHERE: &[&str] = &["path", "description"];
 const TAG: &[&str] = &["name", "value"];
 /// The types that a constant may have.
 const CONSTANT_TYPES: &[&str] = &[
-    "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
-    "integer64", "markdown", "oid", "string", "positiveInt", "time", "unsignedInt", "uri", "url", "uuid",
+    "base64Binary",
+    "boolean",
+    "canonical",
+    "code",
+    "date",
+    "dateTime",
+    "decimal",
+    "id",
+    "instant",
+    "integer",
+    "integer64",
+    "markdown",
+    "oid",
+    "string",
+    "positiveInt",
+    "time",
+    "unsignedInt",
+    "uri",
+    "url",
+    "uuid",
 ];
 /// How deep selects may be nested.
 const MAX_DEPTH: usize = 64;
@@ -38,7 +92,10 @@ pub(super) fn parse(json: &[u8]) -> Result<ViewDefinition, ViewErrors> {
                 problem,
                 remedy: "mend the JSON there".to_owned(),
             };
-            Err(ViewErrors { view: None, errors: vec![error] })
+            Err(ViewErrors {
+                view: None,
+                errors: vec![error],
+            })
         }
     }
 }
@@ -50,7 +107,10 @@ pub(super) fn from_value(value: &Value) -> Result<ViewDefinition, ViewErrors> {
         Some(definition) if reader.errors.is_empty() => Ok(definition),
         _ => {
             let view = value.get("name").and_then(Value::as_str).map(str::to_owned);
-            Err(ViewErrors { view, errors: reader.errors })
+            Err(ViewErrors {
+                view,
+                errors: reader.errors,
+            })
         }
     }
 }
@@ -60,7 +120,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn report(&mut self, code: Code, location: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) {
+    fn report(
+        &mut self,
+        code: Code,
+        location: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.errors.push(ViewError {
             code,
             location: location.into(),
@@ -73,23 +139,44 @@ impl Reader {
     fn definition(&mut self, value: &Value) -> Option<ViewDefinition> {
         let root = "ViewDefinition";
         let Some(object) = value.as_object() else {
-            self.report(Code::NotJson, root, "not a JSON object", "write one ViewDefinition");
+            self.report(
+                Code::NotJson,
+                root,
+                "not a JSON object",
+                "write one ViewDefinition",
+            );
             return None;
         };
         self.known_root(object);
         let resource_type = self.text(object, root, "resourceType");
         if resource_type.as_deref().is_some_and(|written| written != root) {
             let place = "ViewDefinition.resourceType";
-            self.report(Code::WrongKind, place, "not a ViewDefinition", "write `ViewDefinition` or leave it out");
+            self.report(
+                Code::WrongKind,
+                place,
+                "not a ViewDefinition",
+                "write `ViewDefinition` or leave it out",
+            );
         }
         let resource = self.required_text(object, root, "resource", "name the FHIR type, such as `Patient`");
         let name = self.name(object, root, false);
         let constants = self.list(object, root, "constant", Self::constant);
         self.unique_constants(&constants);
         let wheres = self.list(object, root, "where", Self::condition);
-        let selects = self.list(object, root, "select", |reader, value, at| reader.select(value, at, 0));
-        if object.get("select").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-            self.report(Code::Missing, root, "`select` is absent or empty", "add a select with a column");
+        let selects = self.list(object, root, "select", |reader, value, at| {
+            reader.select(value, at, 0)
+        });
+        if object
+            .get("select")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+        {
+            self.report(
+                Code::Missing,
+                root,
+                "`select` is absent or empty",
+                "add a select with a column",
+            );
         }
         Some(ViewDefinition {
             resource_type,
@@ -107,7 +194,12 @@ impl Reader {
     fn select(&mut self, value: &Value, at: &str, depth: usize) -> Option<Select> {
         let object = self.object(value, at)?;
         if depth >= MAX_DEPTH {
-            self.report(Code::TooLarge, at, format!("selects nested deeper than {MAX_DEPTH}"), "flatten the view");
+            self.report(
+                Code::TooLarge,
+                at,
+                format!("selects nested deeper than {MAX_DEPTH}"),
+                "flatten the view",
+            );
             return None;
         }
         self.known(object, at, SELECT);
@@ -116,23 +208,47 @@ impl Reader {
         let nested = |reader: &mut Self, value: &Value, at: &str| reader.select(value, at, depth + 1);
         let selects = self.list(object, at, "select", nested);
         let unions = self.list(object, at, "unionAll", nested);
-        Some(Select { location: at.to_owned(), iteration, columns, selects, unions })
+        Some(Select {
+            location: at.to_owned(),
+            iteration,
+            columns,
+            selects,
+            unions,
+        })
     }
 
     fn iteration(&mut self, object: &Map<String, Value>, at: &str) -> Option<Iteration> {
-        let written: Vec<&str> =
-            ["forEach", "forEachOrNull", "repeat"].into_iter().filter(|key| object.contains_key(*key)).collect();
+        let written: Vec<&str> = ["forEach", "forEachOrNull", "repeat"]
+            .into_iter()
+            .filter(|key| object.contains_key(*key))
+            .collect();
         if written.len() > 1 {
             let problem = format!("`{}` together in one select", written.join("` and `"));
-            self.report(Code::TwoIterations, at, problem, "keep one and nest a select for the other");
+            self.report(
+                Code::TwoIterations,
+                at,
+                problem,
+                "keep one and nest a select for the other",
+            );
         }
         match *written.first()? {
             "forEach" => self.expression(object, at, "forEach").map(Iteration::ForEach),
-            "forEachOrNull" => self.expression(object, at, "forEachOrNull").map(Iteration::ForEachOrNull),
+            "forEachOrNull" => self
+                .expression(object, at, "forEachOrNull")
+                .map(Iteration::ForEachOrNull),
             _ => {
                 let paths = self.list(object, at, "repeat", Self::repeat_path);
-                if object.get("repeat").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-                    self.report(Code::Missing, format!("{at}.repeat"), "no paths", "name at least one path");
+                if object
+                    .get("repeat")
+                    .and_then(Value::as_array)
+                    .is_some_and(Vec::is_empty)
+                {
+                    self.report(
+                        Code::Missing,
+                        format!("{at}.repeat"),
+                        "no paths",
+                        "name at least one path",
+                    );
                 }
                 Some(Iteration::Repeat(paths))
             }
@@ -141,7 +257,10 @@ impl Reader {
 
     fn repeat_path(&mut self, value: &Value, at: &str) -> Option<Expression> {
         match value.as_str() {
-            Some(text) => Some(Expression { text: text.to_owned(), location: at.to_owned() }),
+            Some(text) => Some(Expression {
+                text: text.to_owned(),
+                location: at.to_owned(),
+            }),
             None => {
                 self.wrong_kind(at, "a FHIRPath string", value);
                 None
@@ -155,13 +274,28 @@ impl Reader {
         let name = self.name(object, at, true);
         let path = self.expression(object, at, "path");
         if !object.contains_key("path") {
-            self.report(Code::Missing, at, "`path` is absent", "say where the column's value is, as FHIRPath");
+            self.report(
+                Code::Missing,
+                at,
+                "`path` is absent",
+                "say where the column's value is, as FHIRPath",
+            );
         }
-        let fhir_type = self.text(object, at, "type").map(|written| bare_type(&written).to_owned());
+        let fhir_type = self
+            .text(object, at, "type")
+            .map(|written| bare_type(&written).to_owned());
         let collection = self.flag(object, at, "collection");
         let tags = self.list(object, at, "tag", Self::tag);
         let description = self.text(object, at, "description");
-        Some(Column { name: name?, path: path?, fhir_type, collection, description, tags, location: at.to_owned() })
+        Some(Column {
+            name: name?,
+            path: path?,
+            fhir_type,
+            collection,
+            description,
+            tags,
+            location: at.to_owned(),
+        })
     }
 
     fn tag(&mut self, value: &Value, at: &str) -> Option<Tag> {
@@ -169,14 +303,22 @@ impl Reader {
         self.known(object, at, TAG);
         let name = self.required_text(object, at, "name", "name the tag, such as `ansi/type`");
         let value = self.required_text(object, at, "value", "give the tag's value");
-        Some(Tag { name: name?, value: value? })
+        Some(Tag {
+            name: name?,
+            value: value?,
+        })
     }
 
     fn condition(&mut self, value: &Value, at: &str) -> Option<Expression> {
         let object = self.object(value, at)?;
         self.known(object, at, WHERE);
         if !object.contains_key("path") {
-            self.report(Code::Missing, at, "`path` is absent", "write the condition as FHIRPath");
+            self.report(
+                Code::Missing,
+                at,
+                "`path` is absent",
+                "write the condition as FHIRPath",
+            );
         }
         self.expression(object, at, "path")
     }
@@ -184,33 +326,63 @@ impl Reader {
     fn constant(&mut self, value: &Value, at: &str) -> Option<Constant> {
         let object = self.object(value, at)?;
         let name = self.name(object, at, true);
-        let values: Vec<(&String, &Value)> = object.iter().filter(|(key, _)| key.starts_with("value")).collect();
+        let values: Vec<(&String, &Value)> = object
+            .iter()
+            .filter(|(key, _)| key.starts_with("value"))
+            .collect();
         let known = |key: &&String| *key != "name" && !key.starts_with("value") && !is_base(key);
         for key in object.keys().filter(known) {
             self.unknown(at, key, &["name", "valueString"]);
         }
         let [(key, value)] = values[..] else {
-            let problem = if values.is_empty() { "a constant without a value" } else { "a constant with several values" };
-            self.report(Code::BadConstant, at, problem, "write one `value[x]`, such as `valueString`");
+            let problem = if values.is_empty() {
+                "a constant without a value"
+            } else {
+                "a constant with several values"
+            };
+            self.report(
+                Code::BadConstant,
+                at,
+                problem,
+                "write one `value[x]`, such as `valueString`",
+            );
             return None;
         };
         self.constant_value(key, value, at).and_then(|(fhir_type, text)| {
-            Some(Constant { name: name?, fhir_type, text, location: at.to_owned() })
+            Some(Constant {
+                name: name?,
+                fhir_type,
+                text,
+                location: at.to_owned(),
+            })
         })
     }
 
     fn constant_value(&mut self, key: &str, value: &Value, at: &str) -> Option<(String, String)> {
         let place = format!("{at}.{key}");
-        let Some(fhir_type) = CONSTANT_TYPES.iter().find(|name| key == format!("value{}", capital(name))) else {
-            let types = CONSTANT_TYPES.iter().map(|name| format!("value{}", capital(name))).collect::<Vec<_>>();
+        let Some(fhir_type) = CONSTANT_TYPES
+            .iter()
+            .find(|name| key == format!("value{}", capital(name)))
+        else {
+            let types = CONSTANT_TYPES
+                .iter()
+                .map(|name| format!("value{}", capital(name)))
+                .collect::<Vec<_>>();
             let near = suggest::nearest(key, types.iter().map(String::as_str)).unwrap_or("valueString");
             let remedy = format!("use a primitive type, such as `{near}`");
-            self.report(Code::BadConstant, place, format!("`{key}` is no value of a constant"), remedy);
+            self.report(
+                Code::BadConstant,
+                place,
+                format!("`{key}` is no value of a constant"),
+                remedy,
+            );
             return None;
         };
         let text = match (*fhir_type, value) {
             ("boolean", Value::Bool(flag)) => Some(flag.to_string()),
-            ("integer" | "positiveInt" | "unsignedInt", Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            ("integer" | "positiveInt" | "unsignedInt", Value::Number(number))
+                if number.is_i64() || number.is_u64() =>
+            {
                 Some(number.to_string())
             }
             ("integer64", Value::Number(number)) => Some(number.to_string()),
@@ -228,9 +400,17 @@ impl Reader {
 
     fn unique_constants(&mut self, constants: &[Constant]) {
         for (index, constant) in constants.iter().enumerate() {
-            if constants[..index].iter().any(|earlier| earlier.name == constant.name) {
+            if constants[..index]
+                .iter()
+                .any(|earlier| earlier.name == constant.name)
+            {
                 let problem = format!("a second constant `{}`", constant.name);
-                self.report(Code::DuplicateName, &constant.location, problem, "rename one of them");
+                self.report(
+                    Code::DuplicateName,
+                    &constant.location,
+                    problem,
+                    "rename one of them",
+                );
             }
         }
     }
@@ -266,7 +446,10 @@ impl Reader {
     fn expression(&mut self, object: &Map<String, Value>, at: &str, key: &str) -> Option<Expression> {
         let location = format!("{at}.{key}");
         match object.get(key)? {
-            Value::String(text) => Some(Expression { text: text.clone(), location }),
+            Value::String(text) => Some(Expression {
+                text: text.clone(),
+                location,
+            }),
             other => {
                 self.wrong_kind(&location, "a FHIRPath string", other);
                 None
@@ -284,7 +467,13 @@ impl Reader {
         }
     }
 
-    fn required_text(&mut self, object: &Map<String, Value>, at: &str, key: &str, remedy: &str) -> Option<String> {
+    fn required_text(
+        &mut self,
+        object: &Map<String, Value>,
+        at: &str,
+        key: &str,
+        remedy: &str,
+    ) -> Option<String> {
         if object.get(key).is_none_or(|value| value.as_str() == Some("")) {
             self.report(Code::Missing, at, format!("`{key}` is absent"), remedy);
             return None;
@@ -338,9 +527,17 @@ impl Reader {
     fn unknown(&mut self, at: &str, key: &str, known: &[&str]) {
         let remedy = match suggest::nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`"),
-            None => format!("remove it, or write one of {}", suggest::list(known.iter().copied())),
+            None => format!(
+                "remove it, or write one of {}",
+                suggest::list(known.iter().copied())
+            ),
         };
-        self.report(Code::UnknownElement, format!("{at}.{key}"), format!("there is no element `{key}` here"), remedy);
+        self.report(
+            Code::UnknownElement,
+            format!("{at}.{key}"),
+            format!("there is no element `{key}` here"),
+            remedy,
+        );
     }
 
     fn wrong_kind(&mut self, at: &str, wanted: &str, found: &Value) {
@@ -355,13 +552,21 @@ fn is_base(key: &str) -> bool {
 
 /// A type as the definition names it, without the prefix of its canonical address.
 fn bare_type(written: &str) -> &str {
-    let bare = written.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(written);
-    bare.strip_prefix("http://hl7.org/fhirpath/System.").unwrap_or(bare)
+    let bare = written
+        .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
+        .unwrap_or(written);
+    bare.strip_prefix("http://hl7.org/fhirpath/System.")
+        .unwrap_or(bare)
 }
 
 fn capital(name: &str) -> String {
     let mut characters = name.chars();
-    characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
+    characters
+        .next()
+        .map(|first| first.to_ascii_uppercase())
+        .into_iter()
+        .chain(characters)
+        .collect()
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -56,13 +56,15 @@ impl Evaluator<'_> {
             return false;
         }
         let mut open: Vec<Item> = right.to_vec();
-        left.iter().all(|one| match open.iter().position(|two| self.equivalent(*one, *two)) {
-            Some(at) => {
-                open.swap_remove(at);
-                true
-            }
-            None => false,
-        })
+        left.iter().all(
+            |one| match open.iter().position(|two| self.equivalent(*one, *two)) {
+                Some(at) => {
+                    open.swap_remove(at);
+                    true
+                }
+                None => false,
+            },
+        )
     }
 
     /// Whether two items are equal; nothing where their precision does not tell.
@@ -72,10 +74,12 @@ impl Evaluator<'_> {
             (Scalar::Boolean(one), Scalar::Boolean(two)) => Some(one == two),
             (Scalar::Text(TextKind::String, one), Scalar::Text(TextKind::String, two)) => Some(one == two),
             (Scalar::Object(one), Scalar::Object(two)) => Some(same_json(one, two)),
-            (Scalar::Text(one_kind, one), Scalar::Text(two_kind, two)) => match moments((one_kind, one), (two_kind, two)) {
-                Some(order) => order.map(Ordering::is_eq),
-                None => Some(one == two),
-            },
+            (Scalar::Text(one_kind, one), Scalar::Text(two_kind, two)) => {
+                match moments((one_kind, one), (two_kind, two)) {
+                    Some(order) => order.map(Ordering::is_eq),
+                    None => Some(one == two),
+                }
+            }
             (one, two) => match numbers(one, two) {
                 Some(order) => Some(order.is_eq()),
                 None => Some(false),
@@ -87,18 +91,24 @@ impl Evaluator<'_> {
     fn equivalent(&self, one: Item, two: Item) -> bool {
         match (self.scalar(one), self.scalar(two)) {
             (Scalar::Text(TextKind::String, one), Scalar::Text(TextKind::String, two)) => {
-                let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+                let plain = |text: &str| {
+                    text.split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                        .to_lowercase()
+                };
                 plain(one) == plain(two)
             }
-            (one @ (Scalar::Integer(_) | Scalar::Number(_)), two @ (Scalar::Integer(_) | Scalar::Number(_))) => {
-                match (decimal(one), decimal(two)) {
-                    (Some(one), Some(two)) => {
-                        let places = one.trimmed().scale().min(two.trimmed().scale());
-                        super::number::rounded(one, places) == super::number::rounded(two, places)
-                    }
-                    _ => false,
+            (
+                one @ (Scalar::Integer(_) | Scalar::Number(_)),
+                two @ (Scalar::Integer(_) | Scalar::Number(_)),
+            ) => match (decimal(one), decimal(two)) {
+                (Some(one), Some(two)) => {
+                    let places = one.trimmed().scale().min(two.trimmed().scale());
+                    super::number::rounded(one, places) == super::number::rounded(two, places)
                 }
-            }
+                _ => false,
+            },
             _ => self.equal(one, two) == Some(true),
         }
     }
@@ -131,7 +141,12 @@ impl Evaluator<'_> {
         }))
     }
 
-    pub(super) fn union(&mut self, distinct: bool, operands: &[Expr; 2], scope: Scope) -> Result<(), RowError> {
+    pub(super) fn union(
+        &mut self,
+        distinct: bool,
+        operands: &[Expr; 2],
+        scope: Scope,
+    ) -> Result<(), RowError> {
         let base = self.memory.stack.len();
         self.eval(&operands[0], scope)?;
         self.eval(&operands[1], scope)?;
@@ -145,7 +160,10 @@ impl Evaluator<'_> {
         let mut kept = base;
         for position in base..self.memory.stack.len() {
             let item = self.memory.stack[position];
-            if !self.memory.stack[base..kept].iter().any(|known| self.equal(*known, item) == Some(true)) {
+            if !self.memory.stack[base..kept]
+                .iter()
+                .any(|known| self.equal(*known, item) == Some(true))
+            {
                 self.memory.stack[kept] = item;
                 kept += 1;
             }
@@ -161,7 +179,9 @@ impl Evaluator<'_> {
         let mut kept = base;
         for position in base..middle {
             let item = self.memory.stack[position];
-            let found = self.memory.stack[middle..].iter().any(|other| self.equal(item, *other) == Some(true));
+            let found = self.memory.stack[middle..]
+                .iter()
+                .any(|other| self.equal(item, *other) == Some(true));
             if found == keep {
                 self.memory.stack[kept] = item;
                 kept += 1;
@@ -172,10 +192,14 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn membership(&mut self, operands: &[Expr; 2], scope: Scope) -> Result<(), RowError> {
-        let Some(member) = self.single(&operands[0], scope)? else { return Ok(()) };
+        let Some(member) = self.single(&operands[0], scope)? else {
+            return Ok(());
+        };
         let base = self.memory.stack.len();
         self.eval(&operands[1], scope)?;
-        let found = self.memory.stack[base..].iter().any(|item| self.equal(member, *item) == Some(true));
+        let found = self.memory.stack[base..]
+            .iter()
+            .any(|item| self.equal(member, *item) == Some(true));
         self.answer(base, Item::Boolean(found));
         Ok(())
     }
@@ -208,7 +232,10 @@ fn moments(one: (TextKind, &str), two: (TextKind, &str)) -> Option<Option<Orderi
 /// A date or dateTime, of a resource or a literal.
 pub(super) fn moment(text: &str) -> Option<DateTime> {
     let date = |text| Date::parse(text).map(DateTime::from);
-    date(text).or_else(|_| DateTime::parse(text)).or_else(|_| DateTime::parse_literal(text)).ok()
+    date(text)
+        .or_else(|_| DateTime::parse(text))
+        .or_else(|_| DateTime::parse_literal(text))
+        .ok()
 }
 
 /// A time of day, of a resource or a literal.

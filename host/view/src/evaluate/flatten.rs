@@ -37,7 +37,11 @@ pub(crate) struct Flattener {
 
 impl Flattener {
     /// Computes the rows of a resource; they live until the next call.
-    pub(crate) fn flatten<'a>(&'a mut self, source: Source<'a>, resource: &'a [u8]) -> Result<Flat<'a>, RowError> {
+    pub(crate) fn flatten<'a>(
+        &'a mut self,
+        source: Source<'a>,
+        resource: &'a [u8],
+    ) -> Result<Flat<'a>, RowError> {
         self.clear();
         let malformed = |_| RowError::new(Code::MalformedResource, "the resource is not UTF-8");
         let json = std::str::from_utf8(resource).map_err(malformed)?;
@@ -59,9 +63,19 @@ impl Flattener {
             pool: &mut self.pool,
             partial_dates: 0,
         };
-        let rows = if work.is_wanted(root)? { work.rows(root, &mut self.grid)? } else { 0 };
+        let rows = if work.is_wanted(root)? {
+            work.rows(root, &mut self.grid)?
+        } else {
+            0
+        };
         let partial_dates = work.partial_dates;
-        Ok(Flat { flattener: self, json, view: source.view, rows, partial_dates })
+        Ok(Flat {
+            flattener: self,
+            json,
+            view: source.view,
+            rows,
+            partial_dates,
+        })
     }
 
     fn clear(&mut self) {
@@ -96,7 +110,8 @@ impl Flat<'_> {
     /// The cells of a column, row by row.
     pub(crate) fn cells(&self, column: usize) -> impl Iterator<Item = Cell> {
         let width = self.view.columns.len();
-        (0..self.rows).map(move |row| self.flattener.cells[self.flattener.grid[row * width + column] as usize])
+        (0..self.rows)
+            .map(move |row| self.flattener.cells[self.flattener.grid[row * width + column] as usize])
     }
 
     pub(crate) fn list(&self, start: u32, length: u32) -> &[Cell] {
@@ -141,16 +156,24 @@ impl Work<'_> {
     fn is_wanted(&mut self, root: u32) -> Result<bool, RowError> {
         let field = 0;
         let tape = self.evaluator.tape;
-        let own = tape.nodes[root as usize + 1..].iter().find(|node| node.field == field && node.parent == root);
+        let own = tape.nodes[root as usize + 1..]
+            .iter()
+            .find(|node| node.field == field && node.parent == root);
         let Some(own) = own else {
-            return Err(RowError::new(Code::MalformedResource, "the resource has no `resourceType`"));
+            return Err(RowError::new(
+                Code::MalformedResource,
+                "the resource has no `resourceType`",
+            ));
         };
         if self.evaluator.text(own.text) != self.source.view.resource {
             return Ok(false);
         }
         let program = self.evaluator.program;
         for condition in &program.wheres {
-            if !self.evaluator.condition(condition, Scope::on(Some(Item::Node(root)), 0))? {
+            if !self
+                .evaluator
+                .condition(condition, Scope::on(Some(Item::Node(root)), 0))?
+            {
                 return Ok(false);
             }
         }
@@ -171,7 +194,11 @@ impl Work<'_> {
     }
 
     fn table(&mut self, width: usize) -> Table {
-        Table { width, rows: 0, data: self.pool.pop().unwrap_or_default() }
+        Table {
+            width,
+            rows: 0,
+            data: self.pool.pop().unwrap_or_default(),
+        }
     }
 
     fn give_back(&mut self, mut table: Table) {
@@ -181,7 +208,10 @@ impl Work<'_> {
 
     /// One row without columns: what joins begin with.
     fn unit(&mut self) -> Table {
-        Table { rows: 1, ..self.table(0) }
+        Table {
+            rows: 1,
+            ..self.table(0)
+        }
     }
 
     fn select(&mut self, plan: &SelectPlan, scope: Scope) -> Result<Table, RowError> {
@@ -244,8 +274,12 @@ impl Work<'_> {
 
     fn check_rows(&self, rows: Option<usize>) -> Result<usize, RowError> {
         let most = self.source.options.max_rows_per_resource;
-        rows.filter(|rows| *rows <= most)
-            .ok_or_else(|| RowError::new(Code::TooManyRows, format!("the resource gives more than {most} rows")))
+        rows.filter(|rows| *rows <= most).ok_or_else(|| {
+            RowError::new(
+                Code::TooManyRows,
+                format!("the resource gives more than {most} rows"),
+            )
+        })
     }
 
     /// The rows of the second under those of the first.
@@ -269,7 +303,9 @@ impl Work<'_> {
             let own = &left.data[row * left.width..(row + 1) * left.width];
             for other in 0..right.rows {
                 joined.data.extend_from_slice(own);
-                joined.data.extend_from_slice(&right.data[other * right.width..(other + 1) * right.width]);
+                joined
+                    .data
+                    .extend_from_slice(&right.data[other * right.width..(other + 1) * right.width]);
             }
         }
         self.give_back(left);
@@ -319,12 +355,20 @@ impl Work<'_> {
             }
             let start = self.lists.len() as u32;
             self.lists.extend(cells);
-            Cell::List { start, length: (end - base) as u32 }
+            Cell::List {
+                start,
+                length: (end - base) as u32,
+            }
         } else {
             match end - base {
                 0 => Cell::Null,
                 1 => self.coerce(self.evaluator.memory.stack[base], column_type)?,
-                _ => return Err(RowError::new(Code::ManyValues, "several values in a column that holds one")),
+                _ => {
+                    return Err(RowError::new(
+                        Code::ManyValues,
+                        "several values in a column that holds one",
+                    ));
+                }
             }
         };
         self.evaluator.memory.stack.truncate(base);

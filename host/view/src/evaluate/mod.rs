@@ -41,7 +41,12 @@ pub(crate) struct Scope {
 
 impl Scope {
     pub(crate) fn on(item: Option<Item>, row_index: usize) -> Self {
-        Self { this: item, context: item, row_index, index: 0 }
+        Self {
+            this: item,
+            context: item,
+            row_index,
+            index: 0,
+        }
     }
 }
 
@@ -80,8 +85,14 @@ pub(crate) enum Constant {
 /// Computes an expression that depends on no resource; none if that is impossible, or gives more than one item.
 pub(crate) fn constant(program: &Program, expr: &Expr) -> Option<Constant> {
     let (tape, meta, mut memory) = (Tape::default(), ResourceMeta::default(), Memory::default());
-    let mut evaluator =
-        Evaluator { program, tape: &tape, sources: [""; 3], roots: [None; 3], meta: &meta, memory: &mut memory };
+    let mut evaluator = Evaluator {
+        program,
+        tape: &tape,
+        sources: [""; 3],
+        roots: [None; 3],
+        meta: &meta,
+        memory: &mut memory,
+    };
     evaluator.eval(expr, Scope::on(None, 0)).ok()?;
     match *evaluator.memory.stack {
         [] => Some(Constant::Nothing),
@@ -130,7 +141,11 @@ impl Evaluator<'_> {
             Expr::Negative(operand) => self.negative(operand, scope)?,
             Expr::If(operands) => {
                 let [condition, then, otherwise] = &**operands;
-                let chosen = if self.truth(condition, scope)? == Some(true) { then } else { otherwise };
+                let chosen = if self.truth(condition, scope)? == Some(true) {
+                    then
+                } else {
+                    otherwise
+                };
                 self.eval(chosen, scope)?;
             }
         }
@@ -156,7 +171,14 @@ impl Evaluator<'_> {
     pub(crate) fn make(&mut self, kind: TextKind, text: &str) -> Item {
         let start = self.memory.made.len() as u32;
         self.memory.made.push_str(text);
-        Item::Text(kind, TextRef { origin: Origin::Made, start, length: text.len() as u32 })
+        Item::Text(
+            kind,
+            TextRef {
+                origin: Origin::Made,
+                start,
+                length: text.len() as u32,
+            },
+        )
     }
 
     pub(crate) fn node(&self, at: u32) -> &TapeNode {
@@ -223,9 +245,19 @@ impl Evaluator<'_> {
             [item] => match self.scalar(item) {
                 Scalar::Boolean(flag) => flag,
                 Scalar::Nothing => false,
-                _ => return Err(RowError::new(Code::ConditionNotBoolean, "the condition gives no boolean")),
+                _ => {
+                    return Err(RowError::new(
+                        Code::ConditionNotBoolean,
+                        "the condition gives no boolean",
+                    ));
+                }
             },
-            _ => return Err(RowError::new(Code::ConditionNotBoolean, "the condition gives several values")),
+            _ => {
+                return Err(RowError::new(
+                    Code::ConditionNotBoolean,
+                    "the condition gives several values",
+                ));
+            }
         };
         self.memory.stack.truncate(base);
         Ok(truth)

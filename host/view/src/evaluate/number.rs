@@ -7,8 +7,16 @@ use crate::error::RowError;
 use crate::program::{Arithmetic, Expr, Item, NumberFunction, TextKind};
 
 impl Evaluator<'_> {
-    pub(super) fn arithmetic(&mut self, kind: Arithmetic, operands: &[Expr; 2], scope: Scope) -> Result<(), RowError> {
-        let (Some(left), Some(right)) = (self.single(&operands[0], scope)?, self.single(&operands[1], scope)?) else {
+    pub(super) fn arithmetic(
+        &mut self,
+        kind: Arithmetic,
+        operands: &[Expr; 2],
+        scope: Scope,
+    ) -> Result<(), RowError> {
+        let (Some(left), Some(right)) = (
+            self.single(&operands[0], scope)?,
+            self.single(&operands[1], scope)?,
+        ) else {
             return Ok(());
         };
         let result = match (self.scalar(left), self.scalar(right)) {
@@ -45,7 +53,9 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn negative(&mut self, operand: &Expr, scope: Scope) -> Result<(), RowError> {
-        let Some(item) = self.single(operand, scope)? else { return Ok(()) };
+        let Some(item) = self.single(operand, scope)? else {
+            return Ok(());
+        };
         let result = match self.scalar(item) {
             Scalar::Integer(number) => number.checked_neg().map(Item::Integer),
             Scalar::Nothing => None,
@@ -70,13 +80,16 @@ impl Evaluator<'_> {
             None => 0,
         };
         let places = u32::try_from(places).map_err(|_| fault("`round()` to a negative precision"))?;
-        let Some(item) = self.pop_single(base)? else { return Ok(()) };
+        let Some(item) = self.pop_single(base)? else {
+            return Ok(());
+        };
         let scalar = self.scalar(item);
         if matches!(scalar, Scalar::Nothing) {
             return Ok(());
         }
         let number = decimal(scalar).ok_or_else(|| fault("a function of numbers met something else"))?;
-        let whole = matches!(scalar, Scalar::Integer(_)) || !matches!(function, NumberFunction::Abs | NumberFunction::Round);
+        let whole = matches!(scalar, Scalar::Integer(_))
+            || !matches!(function, NumberFunction::Abs | NumberFunction::Round);
         let result = match function {
             NumberFunction::Abs if number < Decimal::ZERO => Some(number.negated()),
             NumberFunction::Abs => Some(number),
@@ -102,7 +115,13 @@ pub(super) fn rounded(number: Decimal, places: u32) -> Decimal {
     let sign = if number < Decimal::ZERO { -5 } else { 5 };
     let half = Decimal::new(sign, places + 1);
     let moved = half.and_then(|half| number.plus(half));
-    let cut = moved.and_then(|moved| if sign < 0 { moved.ceil_to(places) } else { moved.floor_to(places) });
+    let cut = moved.and_then(|moved| {
+        if sign < 0 {
+            moved.ceil_to(places)
+        } else {
+            moved.floor_to(places)
+        }
+    });
     cut.unwrap_or(number)
 }
 

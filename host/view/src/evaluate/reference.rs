@@ -17,7 +17,9 @@ impl Evaluator<'_> {
         let end = self.memory.stack.len();
         let mut kept = base;
         for position in base..end {
-            let Item::Node(at) = self.memory.stack[position] else { continue };
+            let Item::Node(at) = self.memory.stack[position] else {
+                continue;
+            };
             if let Some(text) = self.reference_key(at, reference, wanted) {
                 self.memory.stack[kept] = Item::Text(TextKind::String, text);
                 kept += 1;
@@ -33,7 +35,11 @@ impl Evaluator<'_> {
             if child.field == reference && matches!(child.kind, NodeType::Text(_)) {
                 let (start, length) = key_of(self.text(child.text), wanted)?;
                 let start = child.text.start + start as u32;
-                return Some(TextRef { start, length: length as u32, ..child.text });
+                return Some(TextRef {
+                    start,
+                    length: length as u32,
+                    ..child.text
+                });
             }
             next = child.end;
         }
@@ -57,7 +63,9 @@ impl Evaluator<'_> {
             },
             None => None,
         };
-        let Some(mut item) = self.pop_single(base)? else { return Ok(()) };
+        let Some(mut item) = self.pop_single(base)? else {
+            return Ok(());
+        };
         if let (Item::Node(at), Scalar::Object(_)) = (item, self.scalar(item)) {
             let field = if bound == Bound::Low { start } else { end };
             match self.first_child(at, field) {
@@ -66,11 +74,13 @@ impl Evaluator<'_> {
             }
         }
         let made = match self.scalar(item) {
-            Scalar::Text(TextKind::Time, text) => {
-                time(text).and_then(|time| time.boundary(bound, digits)).map(|time| (TextKind::Time, time.to_string()))
-            }
+            Scalar::Text(TextKind::Time, text) => time(text)
+                .and_then(|time| time.boundary(bound, digits))
+                .map(|time| (TextKind::Time, time.to_string())),
             Scalar::Text(TextKind::Date, text) => {
-                let date = Date::parse(text).ok().and_then(|date| date.boundary(bound, digits));
+                let date = Date::parse(text)
+                    .ok()
+                    .and_then(|date| date.boundary(bound, digits));
                 date.map(|date| (TextKind::Date, date.to_string()))
             }
             Scalar::Text(_, text) => {
@@ -129,8 +139,18 @@ mod tests {
         assert_eq!(key("Patient/p1", None), some("p1"));
         assert_eq!(key("Patient/p1", Some("Patient")), some("p1"));
         assert_eq!(key("Patient/p1", Some("Observation")), None);
-        assert_eq!(key("https://a.example/fhir/Patient/p1/_history/2", Some("Patient")), some("p1"));
-        for nothing in ["#contained", "urn:uuid:1", "Patient?identifier=a|b", "Patient/", "p1", "Nothing/1"] {
+        assert_eq!(
+            key("https://a.example/fhir/Patient/p1/_history/2", Some("Patient")),
+            some("p1")
+        );
+        for nothing in [
+            "#contained",
+            "urn:uuid:1",
+            "Patient?identifier=a|b",
+            "Patient/",
+            "p1",
+            "Nothing/1",
+        ] {
             assert_eq!(key(nothing, None), None, "{nothing}");
         }
     }

@@ -55,12 +55,23 @@ impl Evaluator<'_> {
                 }
             }
             Step::HasValue => {
-                let valued = count == 1 && !matches!(self.scalar(self.memory.stack[base]), Scalar::Object(_) | Scalar::Nothing);
+                let valued = count == 1
+                    && !matches!(
+                        self.scalar(self.memory.stack[base]),
+                        Scalar::Object(_) | Scalar::Nothing
+                    );
                 self.answer(base, Item::Boolean(valued));
             }
             Step::ResourceKey(field) => self.children(base, &[*field]),
-            Step::ReferenceKey { reference, wanted } => self.reference_keys(base, *reference, wanted.as_deref()),
-            Step::Boundary { bound, start, end, precision } => {
+            Step::ReferenceKey { reference, wanted } => {
+                self.reference_keys(base, *reference, wanted.as_deref())
+            }
+            Step::Boundary {
+                bound,
+                start,
+                end,
+                precision,
+            } => {
                 self.boundary(base, (*bound, *start, *end), precision.as_ref(), scope)?;
             }
             Step::Join(separator) => self.join(base, separator.as_ref(), scope)?,
@@ -68,7 +79,9 @@ impl Evaluator<'_> {
             Step::Matches(pattern) => self.matches(base, *pattern)?,
             Step::ReplaceMatches(pattern, to) => self.replace_matches(base, *pattern, to, scope)?,
             Step::Convert { to, test } => self.convert(base, *to, *test)?,
-            Step::Number(function, precision) => self.number_function(base, *function, precision.as_ref(), scope)?,
+            Step::Number(function, precision) => {
+                self.number_function(base, *function, precision.as_ref(), scope)?
+            }
         }
         Ok(())
     }
@@ -115,7 +128,10 @@ impl Evaluator<'_> {
         let end = self.node(holder).end;
         while next < end {
             let child = self.node(next);
-            let (wanted, after) = (fields.contains(&child.field) && child.kind != NodeType::Null, child.end);
+            let (wanted, after) = (
+                fields.contains(&child.field) && child.kind != NodeType::Null,
+                child.end,
+            );
             if wanted {
                 self.push(Item::Node(next));
             }
@@ -133,7 +149,10 @@ impl Evaluator<'_> {
             match (value, extensions) {
                 (None, None) => return,
                 (value, extensions) => {
-                    let item = value.filter(present).or(extensions.filter(present)).map(Item::Node);
+                    let item = value
+                        .filter(present)
+                        .or(extensions.filter(present))
+                        .map(Item::Node);
                     self.memory.stack.extend(item);
                 }
             }
@@ -178,7 +197,9 @@ impl Evaluator<'_> {
 
     fn at(&mut self, base: usize, number: &Expr, scope: Scope) -> Result<(), RowError> {
         let count = self.memory.stack.len() - base;
-        let wanted = self.number(number, scope)?.and_then(|wanted| usize::try_from(wanted).ok());
+        let wanted = self
+            .number(number, scope)?
+            .and_then(|wanted| usize::try_from(wanted).ok());
         match wanted.filter(|wanted| *wanted < count) {
             Some(wanted) => {
                 let item = self.memory.stack[base + wanted];
@@ -191,7 +212,9 @@ impl Evaluator<'_> {
 
     /// Evaluates an argument that is an integer.
     pub(super) fn number(&mut self, expr: &Expr, scope: Scope) -> Result<Option<i64>, RowError> {
-        let Some(item) = self.single(expr, scope)? else { return Ok(None) };
+        let Some(item) = self.single(expr, scope)? else {
+            return Ok(None);
+        };
         match self.scalar(item) {
             Scalar::Integer(number) => Ok(Some(number)),
             Scalar::Number(digits) => Ok(digits.parse().ok()),
@@ -200,7 +223,11 @@ impl Evaluator<'_> {
     }
 
     fn each(scope: Scope, item: Item, index: usize) -> Scope {
-        Scope { this: Some(item), index, ..scope }
+        Scope {
+            this: Some(item),
+            index,
+            ..scope
+        }
     }
 
     fn keep_where(&mut self, base: usize, condition: &Expr, scope: Scope) -> Result<(), RowError> {
@@ -274,7 +301,13 @@ impl Evaluator<'_> {
     }
 
     /// The paths of a select's `repeat`, parents before their children.
-    pub(super) fn descend(&mut self, paths: &[Expr], item: Item, scope: Scope, limit: usize) -> Result<(), RowError> {
+    pub(super) fn descend(
+        &mut self,
+        paths: &[Expr],
+        item: Item,
+        scope: Scope,
+        limit: usize,
+    ) -> Result<(), RowError> {
         for path in paths {
             let base = self.memory.stack.len();
             self.eval(path, Scope::on(Some(item), scope.row_index))?;
@@ -282,7 +315,10 @@ impl Evaluator<'_> {
             for child in found {
                 self.push(child);
                 if self.memory.stack.len() > limit {
-                    return Err(RowError::new(crate::error::Code::TooManyRows, "`repeat` gives too many rows"));
+                    return Err(RowError::new(
+                        crate::error::Code::TooManyRows,
+                        "`repeat` gives too many rows",
+                    ));
                 }
                 // Only what lies deeper is descended into, so that every `repeat` ends.
                 if let (Item::Node(parent), Item::Node(below)) = (item, child)
@@ -346,12 +382,16 @@ impl Evaluator<'_> {
             Item::Text(TextKind::Time, _) => of_type("time"),
             Item::Node(at) => {
                 let node = self.node(at);
-                let declared = self.child_at(at, test.resource_type, 0).filter(|_| node.kind == NodeType::Object);
+                let declared = self
+                    .child_at(at, test.resource_type, 0)
+                    .filter(|_| node.kind == NodeType::Object);
                 if let Some(declared) = declared {
                     return of_type(self.text(self.node(declared).text));
                 }
                 let field = (node.field != FieldId::MAX).then(|| self.program.fields.get(node.field));
-                field.and_then(|field| field.info).is_none_or(|info| info.is_a(name))
+                field
+                    .and_then(|field| field.info)
+                    .is_none_or(|info| info.is_a(name))
             }
         }
     }

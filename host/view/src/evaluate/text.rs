@@ -9,7 +9,9 @@ use crate::temporal::Date;
 impl Evaluator<'_> {
     /// The text of the one item above `base`, taken off the stack; none if there is no item.
     fn pop_text(&mut self, base: usize) -> Result<Option<String>, RowError> {
-        let Some(item) = self.pop_single(base)? else { return Ok(None) };
+        let Some(item) = self.pop_single(base)? else {
+            return Ok(None);
+        };
         match self.scalar(item) {
             Scalar::Text(_, text) => Ok(Some(text.to_owned())),
             Scalar::Nothing => Ok(None),
@@ -47,7 +49,12 @@ impl Evaluator<'_> {
         }
     }
 
-    pub(super) fn join(&mut self, base: usize, separator: Option<&Expr>, scope: Scope) -> Result<(), RowError> {
+    pub(super) fn join(
+        &mut self,
+        base: usize,
+        separator: Option<&Expr>,
+        scope: Scope,
+    ) -> Result<(), RowError> {
         let separator = self.argument(separator, scope)?.unwrap_or_default();
         let mut joined: Option<String> = None;
         for position in base..self.memory.stack.len() {
@@ -84,7 +91,9 @@ impl Evaluator<'_> {
         }
         let first = self.argument(arguments.first(), scope)?;
         let second = self.argument(arguments.get(1), scope)?;
-        let Some(text) = self.pop_text(base)? else { return Ok(()) };
+        let Some(text) = self.pop_text(base)? else {
+            return Ok(());
+        };
         let item = match (function, first.as_deref(), second.as_deref()) {
             (TextFunction::Length, ..) => Item::Integer(text.chars().count() as i64),
             (TextFunction::Upper, ..) => self.make(TextKind::String, &text.to_uppercase()),
@@ -94,7 +103,9 @@ impl Evaluator<'_> {
             (TextFunction::EndsWith, Some(first), _) => Item::Boolean(text.ends_with(first)),
             (TextFunction::Contains, Some(first), _) => Item::Boolean(text.contains(first)),
             (TextFunction::IndexOf, Some(first), _) => {
-                let at = text.find(first).map_or(-1, |at| text[..at].chars().count() as i64);
+                let at = text
+                    .find(first)
+                    .map_or(-1, |at| text[..at].chars().count() as i64);
                 Item::Integer(at)
             }
             (TextFunction::Replace, Some(first), Some(second)) => {
@@ -118,9 +129,15 @@ impl Evaluator<'_> {
         for (number, argument) in numbers.iter_mut().zip(arguments) {
             *number = self.number(argument, scope)?;
         }
-        let Some(text) = self.pop_text(base)? else { return Ok(()) };
-        let [Some(start), Some(length)] = numbers else { return Ok(()) };
-        let Ok(start) = usize::try_from(start) else { return Ok(()) };
+        let Some(text) = self.pop_text(base)? else {
+            return Ok(());
+        };
+        let [Some(start), Some(length)] = numbers else {
+            return Ok(());
+        };
+        let Ok(start) = usize::try_from(start) else {
+            return Ok(());
+        };
         if start >= text.chars().count() {
             return Ok(());
         }
@@ -132,23 +149,37 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn matches(&mut self, base: usize, pattern: usize) -> Result<(), RowError> {
-        let Some(text) = self.pop_text(base)? else { return Ok(()) };
+        let Some(text) = self.pop_text(base)? else {
+            return Ok(());
+        };
         let matched = self.program.patterns[pattern].is_match(&text);
         self.push(Item::Boolean(matched));
         Ok(())
     }
 
-    pub(super) fn replace_matches(&mut self, base: usize, pattern: usize, to: &Expr, scope: Scope) -> Result<(), RowError> {
+    pub(super) fn replace_matches(
+        &mut self,
+        base: usize,
+        pattern: usize,
+        to: &Expr,
+        scope: Scope,
+    ) -> Result<(), RowError> {
         let to = self.argument(Some(to), scope)?;
-        let (Some(text), Some(to)) = (self.pop_text(base)?, to) else { return Ok(()) };
-        let replaced = self.program.patterns[pattern].replace_all(&text, to.as_str()).into_owned();
+        let (Some(text), Some(to)) = (self.pop_text(base)?, to) else {
+            return Ok(());
+        };
+        let replaced = self.program.patterns[pattern]
+            .replace_all(&text, to.as_str())
+            .into_owned();
         let item = self.make(TextKind::String, &replaced);
         self.push(item);
         Ok(())
     }
 
     pub(super) fn convert(&mut self, base: usize, to: Conversion, test: bool) -> Result<(), RowError> {
-        let Some(item) = self.pop_single(base)? else { return Ok(()) };
+        let Some(item) = self.pop_single(base)? else {
+            return Ok(());
+        };
         let converted = self.converted(item, to);
         match (test, converted) {
             (true, converted) => self.push(Item::Boolean(converted.is_some())),
@@ -177,7 +208,8 @@ impl Evaluator<'_> {
             Conversion::Decimal => {
                 let number = match self.scalar(item) {
                     Scalar::Boolean(flag) => Some(if flag { "1.0".to_owned() } else { "0.0".to_owned() }),
-                    _ => decimal(Scalar::Number(text.strip_prefix('+').unwrap_or(text))).map(|number| number.to_string()),
+                    _ => decimal(Scalar::Number(text.strip_prefix('+').unwrap_or(text)))
+                        .map(|number| number.to_string()),
                 };
                 number.map(|number| Converted::Text(TextKind::Decimal, number))
             }
@@ -188,9 +220,13 @@ impl Evaluator<'_> {
             },
             Conversion::Date => {
                 let date = text.get(..10).filter(|_| text.contains('T')).unwrap_or(text);
-                Date::parse(date).ok().map(|_| Converted::Text(TextKind::Date, date.to_owned()))
+                Date::parse(date)
+                    .ok()
+                    .map(|_| Converted::Text(TextKind::Date, date.to_owned()))
             }
-            Conversion::DateTime => moment(text).map(|_| Converted::Text(TextKind::DateTime, text.to_owned())),
+            Conversion::DateTime => {
+                moment(text).map(|_| Converted::Text(TextKind::DateTime, text.to_owned()))
+            }
             Conversion::Time => time(text).map(|_| Converted::Text(TextKind::Time, text.to_owned())),
         }
     }

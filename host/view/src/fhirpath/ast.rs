@@ -23,16 +23,34 @@ pub(crate) enum NodeKind {
     /// `%name`
     Variable(String),
     /// `target.name`, or `name` at the start of a path.
-    Member { target: Option<Box<Node>>, name: String },
+    Member {
+        target: Option<Box<Node>>,
+        name: String,
+    },
     /// `target.name(arguments)`
-    Call { target: Option<Box<Node>>, name: String, arguments: Vec<Node> },
+    Call {
+        target: Option<Box<Node>>,
+        name: String,
+        arguments: Vec<Node>,
+    },
     /// `target[index]`
-    At { target: Box<Node>, index: Box<Node> },
+    At {
+        target: Box<Node>,
+        index: Box<Node>,
+    },
     /// `-operand`; a plus sign leaves no node.
     Negative(Box<Node>),
-    Binary { operator: Operator, left: Box<Node>, right: Box<Node> },
+    Binary {
+        operator: Operator,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
     /// `operand is Type`, `operand as Type`
-    Type { operator: TypeOperator, operand: Box<Node>, name: String },
+    Type {
+        operator: TypeOperator,
+        operand: Box<Node>,
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

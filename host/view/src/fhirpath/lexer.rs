@@ -30,12 +30,15 @@ pub(super) struct Placed {
 }
 
 const SYMBOLS: [&str; 24] = [
-    "<=", ">=", "!=", "!~", "<", ">", "=", "~", "(", ")", "[", "]", "{", "}", ".", ",", "+", "-", "*", "/", "|", "&",
-    ":", ";",
+    "<=", ">=", "!=", "!~", "<", ">", "=", "~", "(", ")", "[", "]", "{", "}", ".", ",", "+", "-", "*", "/",
+    "|", "&", ":", ";",
 ];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, SyntaxError> {
-    let mut lexer = Lexer { characters: text.chars().collect(), next: 0 };
+    let mut lexer = Lexer {
+        characters: text.chars().collect(),
+        next: 0,
+    };
     let mut tokens = Vec::new();
     loop {
         lexer.skip_blanks()?;
@@ -84,7 +87,11 @@ impl Lexer {
         let at = self.next + 1;
         while (self.peek(0), self.peek(1)) != (Some('*'), Some('/')) {
             if self.peek(0).is_none() {
-                return Err(SyntaxError::new(at, "a comment without an end", "close it with `*/`"));
+                return Err(SyntaxError::new(
+                    at,
+                    "a comment without an end",
+                    "close it with `*/`",
+                ));
             }
             self.next += 1;
         }
@@ -118,7 +125,11 @@ impl Lexer {
         };
         let Some(symbol) = SYMBOLS.iter().find(|symbol| fits(symbol)) else {
             let remedy = "remove it; names are letters, digits and `_`";
-            return Err(SyntaxError::new(self.next + 1, format!("unexpected character `{next}`"), remedy));
+            return Err(SyntaxError::new(
+                self.next + 1,
+                format!("unexpected character `{next}`"),
+                remedy,
+            ));
         };
         self.next += symbol.len();
         Ok(Token::Symbol(symbol))
@@ -142,7 +153,11 @@ impl Lexer {
             _ => self.take_while(|next| next.is_ascii_alphanumeric() || next == '_' || next == '-'),
         };
         if name.is_empty() {
-            return Err(SyntaxError::new(at, "`%` without a name", "write the constant's name after it"));
+            return Err(SyntaxError::new(
+                at,
+                "`%` without a name",
+                "write the constant's name after it",
+            ));
         }
         Ok(Token::Variable(name))
     }
@@ -154,7 +169,11 @@ impl Lexer {
         if ["this", "index", "total"].contains(&name.as_str()) {
             return Ok(Token::Special(name));
         }
-        Err(SyntaxError::new(at, format!("`${name}` is unknown"), "write `$this`, `$index` or `$total`"))
+        Err(SyntaxError::new(
+            at,
+            format!("`${name}` is unknown"),
+            "write `$this`, `$index` or `$total`",
+        ))
     }
 
     /// `@2020-01-01`, `@2020-01-01T10:00:00Z`, `@T10:00`
@@ -165,7 +184,11 @@ impl Lexer {
         let with_time = self.peek(0) == Some('T');
         if !with_time {
             if date.is_empty() {
-                return Err(SyntaxError::new(at, "`@` without a date or time", "write `@2024-01-31` or `@T10:30`"));
+                return Err(SyntaxError::new(
+                    at,
+                    "`@` without a date or time",
+                    "write `@2024-01-31` or `@T10:30`",
+                ));
             }
             return Ok(Token::Date(date));
         }
@@ -196,7 +219,13 @@ impl Lexer {
             let next = self.peek(0);
             self.next += 1;
             match next {
-                None => return Err(SyntaxError::new(at, "text without an end", "close it with the quote it began with")),
+                None => {
+                    return Err(SyntaxError::new(
+                        at,
+                        "text without an end",
+                        "close it with the quote it began with",
+                    ));
+                }
                 Some('\\') => text.push(self.escape()?),
                 next if next == quote => return Ok(text),
                 Some(next) => text.push(next),
@@ -215,15 +244,22 @@ impl Lexer {
             Some('f') => Ok('\u{c}'),
             Some('u') => self.unicode(at),
             Some(plain @ ('\'' | '"' | '`' | '\\' | '/')) => Ok(plain),
-            _ => Err(SyntaxError::new(at, "an escape that FHIRPath does not know", "write `\\\\` for a backslash")),
+            _ => Err(SyntaxError::new(
+                at,
+                "an escape that FHIRPath does not know",
+                "write `\\\\` for a backslash",
+            )),
         }
     }
 
     fn unicode(&mut self, at: usize) -> Result<char, SyntaxError> {
         let digits: String = (0..4).filter_map(|ahead| self.peek(ahead)).collect();
         self.next += 4;
-        let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4);
-        code.and_then(char::from_u32)
-            .ok_or_else(|| SyntaxError::new(at, "`\\u` needs four hexadecimal digits", "write it as `\\u00e9`"))
+        let code = u32::from_str_radix(&digits, 16)
+            .ok()
+            .filter(|_| digits.len() == 4);
+        code.and_then(char::from_u32).ok_or_else(|| {
+            SyntaxError::new(at, "`\\u` needs four hexadecimal digits", "write it as `\\u00e9`")
+        })
     }
 }

@@ -18,6 +18,10 @@ pub(crate) struct SyntaxError {
 
 impl SyntaxError {
     fn new(at: usize, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { at, problem: problem.into(), remedy: remedy.into() }
+        Self {
+            at,
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
     }
 }

@@ -8,22 +8,48 @@ const MAX_DEPTH: usize = 200;
 /// How tightly `is` and `as` bind: between `|` and `+`.
 const TYPE_BINDING: u8 = 8;
 const UNITS: [&str; 16] = [
-    "year", "years", "month", "months", "week", "weeks", "day", "days", "hour", "hours", "minute", "minutes", "second",
-    "seconds", "millisecond", "milliseconds",
+    "year",
+    "years",
+    "month",
+    "months",
+    "week",
+    "weeks",
+    "day",
+    "days",
+    "hour",
+    "hours",
+    "minute",
+    "minutes",
+    "second",
+    "seconds",
+    "millisecond",
+    "milliseconds",
 ];
 
 /// Reads one expression.
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let mut parser = Parser { tokens: lexer::tokens(text)?, next: 0, depth: 0 };
+    let mut parser = Parser {
+        tokens: lexer::tokens(text)?,
+        next: 0,
+        depth: 0,
+    };
     if parser.peek() == &Token::End {
-        return Err(SyntaxError::new(1, "the expression is empty", "write a path, such as `id`"));
+        return Err(SyntaxError::new(
+            1,
+            "the expression is empty",
+            "write a path, such as `id`",
+        ));
     }
     let node = parser.expression(0)?;
     match parser.peek() {
         Token::End => Ok(node),
         token => {
             let problem = format!("unexpected {}", described(token));
-            Err(SyntaxError::new(parser.at(), problem, "join the parts with an operator, or remove it"))
+            Err(SyntaxError::new(
+                parser.at(),
+                problem,
+                "join the parts with an operator, or remove it",
+            ))
         }
     }
 }
@@ -36,11 +62,16 @@ struct Parser {
 
 impl Parser {
     fn peek(&self) -> &Token {
-        self.tokens.get(self.next).map_or(&Token::End, |placed| &placed.token)
+        self.tokens
+            .get(self.next)
+            .map_or(&Token::End, |placed| &placed.token)
     }
 
     fn at(&self) -> usize {
-        self.tokens.get(self.next).or(self.tokens.last()).map_or(1, |placed| placed.at)
+        self.tokens
+            .get(self.next)
+            .or(self.tokens.last())
+            .map_or(1, |placed| placed.at)
     }
 
     fn take(&mut self) -> Token {
@@ -84,7 +115,14 @@ impl Parser {
             if let Some(operator) = self.type_operator().filter(|_| TYPE_BINDING > floor) {
                 self.next += 1;
                 let name = self.type_name()?;
-                left = self.node(NodeKind::Type { operator, operand: Box::new(left), name }, at)?;
+                left = self.node(
+                    NodeKind::Type {
+                        operator,
+                        operand: Box::new(left),
+                        name,
+                    },
+                    at,
+                )?;
                 continue;
             }
             let Some((operator, binding)) = self.operator().filter(|(_, binding)| *binding > floor) else {
@@ -93,7 +131,14 @@ impl Parser {
             };
             self.next += 1;
             let right = Box::new(self.expression(binding)?);
-            left = self.node(NodeKind::Binary { operator, left: Box::new(left), right }, at)?;
+            left = self.node(
+                NodeKind::Binary {
+                    operator,
+                    left: Box::new(left),
+                    right,
+                },
+                at,
+            )?;
         }
     }
 
@@ -153,14 +198,25 @@ impl Parser {
             } else if self.takes("[") {
                 let index = Box::new(self.expression(0)?);
                 self.expect("]")?;
-                term = self.node(NodeKind::At { target: Box::new(term), index }, at)?;
+                term = self.node(
+                    NodeKind::At {
+                        target: Box::new(term),
+                        index,
+                    },
+                    at,
+                )?;
             } else {
                 return Ok(term);
             }
         }
     }
 
-    fn invocation(&mut self, target: Option<Box<Node>>, name: String, at: usize) -> Result<Node, SyntaxError> {
+    fn invocation(
+        &mut self,
+        target: Option<Box<Node>>,
+        name: String,
+        at: usize,
+    ) -> Result<Node, SyntaxError> {
         if !self.takes("(") {
             return self.node(NodeKind::Member { target, name }, at);
         }
@@ -174,7 +230,14 @@ impl Parser {
                 self.expect(",")?;
             }
         }
-        self.node(NodeKind::Call { target, name, arguments }, at)
+        self.node(
+            NodeKind::Call {
+                target,
+                name,
+                arguments,
+            },
+            at,
+        )
     }
 
     fn term(&mut self) -> Result<Node, SyntaxError> {
@@ -206,7 +269,11 @@ impl Parser {
             }
             token => {
                 let problem = format!("{} where a value belongs", described(&token));
-                return Err(SyntaxError::new(at, problem, "write a path, a literal or a function there"));
+                return Err(SyntaxError::new(
+                    at,
+                    problem,
+                    "write a path, a literal or a function there",
+                ));
             }
         };
         self.node(kind, at)
@@ -235,9 +302,14 @@ fn deepest_child(kind: &NodeKind) -> usize {
     let of = |node: &Option<Box<Node>>| node.as_ref().map_or(0, |node| node.depth);
     match kind {
         NodeKind::Member { target, .. } => of(target),
-        NodeKind::Call { target, arguments, .. } => {
-            arguments.iter().map(|node| node.depth).max().unwrap_or(0).max(of(target))
-        }
+        NodeKind::Call {
+            target, arguments, ..
+        } => arguments
+            .iter()
+            .map(|node| node.depth)
+            .max()
+            .unwrap_or(0)
+            .max(of(target)),
         NodeKind::At { target, index } => target.depth.max(index.depth),
         NodeKind::Negative(operand) | NodeKind::Type { operand, .. } => operand.depth,
         NodeKind::Binary { left, right, .. } => left.depth.max(right.depth),
@@ -246,7 +318,11 @@ fn deepest_child(kind: &NodeKind) -> usize {
 }
 
 fn too_deep(at: usize) -> SyntaxError {
-    SyntaxError::new(at, format!("nested deeper than {MAX_DEPTH}"), "split the expression")
+    SyntaxError::new(
+        at,
+        format!("nested deeper than {MAX_DEPTH}"),
+        "split the expression",
+    )
 }
 
 fn described(token: &Token) -> String {
@@ -268,7 +344,8 @@ mod tests {
 
     /// The tree as text, fully bracketed.
     fn shape(node: &Node) -> String {
-        let target = |target: &Option<Box<Node>>| target.as_ref().map_or(String::new(), |node| shape(node) + ".");
+        let target =
+            |target: &Option<Box<Node>>| target.as_ref().map_or(String::new(), |node| shape(node) + ".");
         match &node.kind {
             NodeKind::Empty => "{}".to_owned(),
             NodeKind::Literal(Literal::String(text)) => format!("'{text}'"),
@@ -278,16 +355,28 @@ mod tests {
             NodeKind::Total => "$total".to_owned(),
             NodeKind::Variable(name) => format!("%{name}"),
             NodeKind::Member { target: on, name } => format!("{}{name}", target(on)),
-            NodeKind::Call { target: on, name, arguments } => {
+            NodeKind::Call {
+                target: on,
+                name,
+                arguments,
+            } => {
                 let arguments: Vec<String> = arguments.iter().map(shape).collect();
                 format!("{}{name}({})", target(on), arguments.join(", "))
             }
             NodeKind::At { target, index } => format!("{}[{}]", shape(target), shape(index)),
             NodeKind::Negative(operand) => format!("-{}", shape(operand)),
-            NodeKind::Binary { operator, left, right } => {
+            NodeKind::Binary {
+                operator,
+                left,
+                right,
+            } => {
                 format!("({} {} {})", shape(left), operator.text(), shape(right))
             }
-            NodeKind::Type { operator, operand, name } => format!("({} {operator:?} {name})", shape(operand)),
+            NodeKind::Type {
+                operator,
+                operand,
+                name,
+            } => format!("({} {operator:?} {name})", shape(operand)),
         }
     }
 
@@ -306,7 +395,12 @@ mod tests {
         check("a implies b or c", "(a implies (b or c))");
         check("a | b = c", "((a | b) = c)");
         check("a.b is Quantity and c", "((a.b Is Quantity) and c)");
-        check("a + b * c - d", "((a + (b * Integer(c_)) - d)".replace("Integer(c_)", "c").as_str());
+        check(
+            "a + b * c - d",
+            "((a + (b * Integer(c_)) - d)"
+                .replace("Integer(c_)", "c")
+                .as_str(),
+        );
         check("-a + b", "(-a + b)");
         check("a > 1 = true", "((a > Integer(1)) = Boolean(true))");
         check("a contains 'x'", "(a contains 'x')");
@@ -315,14 +409,20 @@ mod tests {
 
     #[test]
     fn paths_calls_and_indexes_chain() {
-        check("name.where(use = 'official').given[0]", "name.where((use = 'official')).given[Integer(0)]");
+        check(
+            "name.where(use = 'official').given[0]",
+            "name.where((use = 'official')).given[Integer(0)]",
+        );
         check("$this.contains('a')", "$this.contains('a')");
         check("value.ofType(FHIR.Quantity)", "value.ofType(FHIR.Quantity)");
         check("`div`.x", "div.x");
         check("%name_use & '\\'x\\u0041'", "(%name_use & ''xA')");
         check("iif(a, b, {})", "iif(a, b, {})");
         check("a /* note */ . b // rest", "a.b");
-        check("@2020-01-31T10:00:00.5+02:00", "DateTime(\"2020-01-31T10:00:00.5+02:00\")");
+        check(
+            "@2020-01-31T10:00:00.5+02:00",
+            "DateTime(\"2020-01-31T10:00:00.5+02:00\")",
+        );
         check("@T10:00", "Time(\"10:00\")");
     }
 
