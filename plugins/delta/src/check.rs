@@ -14,7 +14,7 @@ use crate::{Delta, DeltaError};
 const REACH: &str = "the place of the table can be reached";
 const APPEND: &str = "the table can be appended to";
 const RIGHTS: &str = "files can be written there";
-const PROBE: &str = "a file that is written can be removed";
+const PROBE: &str = "a file is created once and can be removed";
 const FILES: &str = "the table has few enough data files";
 
 impl Check for Delta {
@@ -64,12 +64,10 @@ impl Delta {
 
 async fn write_and_remove(storage: &Storage) -> Result<(), DeltaError> {
     let path = Path::from(format!(".lakefeed-probe-{}", uuid::Uuid::new_v4().simple()));
-    let written = storage.create_object(&path, "probe".into()).await;
-    written.map_err(DeltaError::storage("writing a file"))?;
-    storage
-        .remove(&path)
-        .await
-        .map_err(DeltaError::storage("removing a file"))
+    let tried = storage.create_twice(&path).await;
+    let removed = storage.remove(&path).await;
+    tried?;
+    removed.map_err(DeltaError::storage("removing a file"))
 }
 
 fn check_found(table: &Table, report: &mut CheckReport) {

@@ -7,13 +7,12 @@
 //! store's, save that lists come sorted, which is what the reader of the log expects of a store.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
@@ -25,11 +24,7 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-/// How the names of temporary files end. They begin with a dot, which every reader of Delta tables passes over.
-const TEMPORARY: &str = ".lakefeed-tmp";
-
-/// A temporary file older than this belongs to nobody any more.
-const ABANDONED: Duration = Duration::from_secs(3600);
+use crate::temporary::{TEMPORARY, Temporary, make_folder, sweep_folder, sync_folder};
 
 /// The store. Cheap to clone; clones share the count of syncs.
 #[derive(Clone, Debug)]
@@ -179,120 +174,6 @@ fn sorted(entries: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static,
     stream::once(collect).try_flatten().boxed()
 }
 
-/// A hidden file beside the one that it will become. Removed when dropped, unless it was published.
-#[derive(Debug)]
-struct Temporary {
-    path: PathBuf,
-    target: PathBuf,
-}
-
-impl Temporary {
-    fn beside(target: &FsPath, synced: &AtomicU64) -> io::Result<Self> {
-        let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        };
-        make_folder(folder, synced)?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}{TEMPORARY}", uuid::Uuid::new_v4().simple()));
-        Ok(Self {
-            path: folder.join(hidden),
-            target: target.to_owned(),
-        })
-    }
-
-    fn file(&self) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).open(&self.path)
-    }
-
-    /// Syncs the bytes, gives them their name, and syncs the name.
-    fn publish(self, file: File, create: bool, synced: &AtomicU64) -> io::Result<()> {
-        sync(&file, synced)?;
-        drop(file);
-        if create {
-            name_once(&self.path, &self.target)?;
-        } else {
-            fs::rename(&self.path, &self.target)?;
-        }
-        match self.target.parent() {
-            Some(folder) => sync_folder(folder, synced),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Gone already after a rename; anything else that fails here is the sweep's.
-        drop(fs::remove_file(&self.path));
-    }
-}
-
-/// Gives the file its name, or fails if the name is taken.
-fn name_once(temporary: &FsPath, target: &FsPath) -> io::Result<()> {
-    use rustix::io::Errno;
-    let Err(error) = fs::hard_link(temporary, target) else {
-        return Ok(());
-    };
-    // File systems without hard links, and those that forbid them.
-    let no_links = [Errno::PERM, Errno::NOTSUP, Errno::NOSYS, Errno::MLINK].map(Errno::raw_os_error);
-    if !error.raw_os_error().is_some_and(|code| no_links.contains(&code)) {
-        return Err(error);
-    }
-    let (from, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
-    Ok(rustix::fs::renameat_with(from, temporary, from, target, flags)?)
-}
-
-/// Makes the folder and those above it, and syncs the one above each that was made.
-fn make_folder(folder: &FsPath, synced: &AtomicU64) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-    if let Some(above) = above {
-        make_folder(above, synced)?;
-    }
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
-        made => made?,
-    }
-    sync_folder(above.unwrap_or(FsPath::new(".")), synced)
-}
-
-fn sync_folder(folder: &FsPath, synced: &AtomicU64) -> io::Result<()> {
-    sync(&File::open(folder)?, synced)
-}
-
-fn sync(file: &File, synced: &AtomicU64) -> io::Result<()> {
-    file.sync_all()?;
-    synced.fetch_add(1, Ordering::Relaxed);
-    Ok(())
-}
-
-fn sweep_folder(folder: &FsPath) -> io::Result<u64> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
-    let mut removed = 0;
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().ends_with(TEMPORARY) && is_abandoned(&entry) {
-            removed += u64::from(fs::remove_file(entry.path()).is_ok());
-        }
-    }
-    Ok(removed)
-}
-
-fn is_abandoned(entry: &fs::DirEntry) -> bool {
-    let modified = entry.metadata().and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|time| {
-        SystemTime::now()
-            .duration_since(time)
-            .is_ok_and(|age| age > ABANDONED)
-    })
-}
-
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?.map_err(failed)
 }
@@ -366,7 +247,9 @@ impl MultipartUpload for Upload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::temporary::ABANDONED;
     use object_store::ObjectStoreExt;
+    use std::time::SystemTime;
 
     fn store(folder: &FsPath) -> DurableStore {
         DurableStore::create(&folder.join("a b").join("100 % ü")).unwrap()

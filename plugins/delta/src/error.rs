@@ -12,6 +12,7 @@
 //! | DELTA-014 | the table uses a feature that this writer does not know | switch the feature off, or write elsewhere |
 //! | DELTA-015 | there is a log, and it cannot be read | restore it, or name another folder |
 //! | DELTA-016 | rows leave a column empty that the table demands | correct the resources, or make it nullable |
+//! | DELTA-017 | the S3 server ignores conditional puts | use one that honours `If-None-Match` |
 //! | DELTA-020 | the disk is full | make room; delivery goes on by itself |
 //! | DELTA-021 | not allowed to read or write there | grant the right to the user or key named in the message |
 //! | DELTA-022 | the storage does not answer | see to the disk or the server; delivery goes on by itself |
@@ -97,6 +98,11 @@ pub enum DeltaError {
         /// The changes.
         refused: Vec<Refusal>,
     },
+    /// The server ignores the condition by which writers agree on who commits.
+    #[error(
+        "the server lets an object be created twice, so that writers would overwrite each other's commits"
+    )]
+    NotExclusive,
     /// The storage failed.
     #[error("{doing} failed")]
     Storage {
@@ -195,6 +201,11 @@ impl DeltaError {
                 Category::DataRejected,
                 "DELTA-016",
                 "make the column nullable, or correct the resources",
+            ),
+            Self::NotExclusive => (
+                Category::TargetUnsupported,
+                "DELTA-017",
+                "use an S3 server that honours `If-None-Match: *` on a put",
             ),
             Self::Contended { .. } => (
                 Category::RemoteUnavailable,

@@ -8,7 +8,7 @@
 //! - `data_file`, `stats`: rows as Parquet files, and what the log says of them;
 //! - `table`, `log`, `schema`, `features`: what the table's log says, and commits to it;
 //! - `maintenance`: checkpoints and the warning when data files pile up;
-//! - `storage`, [`durable_store`]: a bucket, or a folder whose writes survive a loss of power;
+//! - `storage`, [`durable_store`], `temporary`: a bucket, or a folder whose writes survive a loss of power;
 //! - [`error`]: every failure with its code and remedy.
 
 mod admin;
@@ -25,6 +25,7 @@ mod schema;
 mod stats;
 mod storage;
 mod table;
+mod temporary;
 pub mod writer;
 
 use std::sync::Arc;

@@ -24,11 +24,15 @@ use crate::durable_store::DurableStore;
 /// Objects larger than this go up in parts, so that one lost connection does not cost the whole.
 const PART: usize = 16 * 1024 * 1024;
 
+/// An object that is created only to see whether it can be created twice. It stays, empty, and no reader looks at it.
+const EXCLUSIVE: &str = ".lakefeed-conditional-put";
+
 /// A table's storage.
 #[derive(Clone)]
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     folder: Option<DurableStore>,
+    bucket: bool,
     log: LogStoreRef,
 }
 
@@ -41,7 +45,10 @@ impl Storage {
                     DurableStore::create(path).map_err(DeltaError::storage("making the table's folder"))?;
                 Self::new(Arc::new(folder.clone()), Some(folder))
             }
-            Place::Bucket(bucket) => Self::new(open_bucket(bucket)?, None),
+            Place::Bucket(bucket) => Ok(Self {
+                bucket: true,
+                ..Self::new(open_bucket(bucket)?, None)?
+            }),
         }
     }
 
@@ -68,7 +75,12 @@ impl Storage {
             &root,
             &StorageConfig::default(),
         );
-        Ok(Self { store, folder, log })
+        Ok(Self {
+            store,
+            folder,
+            bucket: false,
+            log,
+        })
     }
 
     /// The log, for those who read it whole.
@@ -100,6 +112,28 @@ impl Storage {
             .put_opts(path, bytes.into(), PutMode::Create.into())
             .await
             .map(drop)
+    }
+
+    /// Makes sure, once per writer, that the place refuses to create what is there. A folder does.
+    pub(crate) async fn check_exclusive(&self) -> Result<(), DeltaError> {
+        if self.bucket {
+            self.create_twice(&Path::from(EXCLUSIVE)).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Tries to create an object twice, which must fail. A server that ignores the condition would let two writers
+    /// make the same version, and the first one's rows be lost without a word.
+    pub(crate) async fn create_twice(&self, path: &Path) -> Result<(), DeltaError> {
+        for _ in 0..2 {
+            match self.create_object(path, Bytes::new()).await {
+                Ok(()) => {}
+                Err(Error::AlreadyExists { .. }) => return Ok(()),
+                Err(error) => return Err(DeltaError::storage("writing a file")(error)),
+            }
+        }
+        Err(DeltaError::NotExclusive)
     }
 
     /// Writes the object durably. Its name must be new.

@@ -79,6 +79,7 @@ impl Writer for Delta {
     ) -> Result<WriterProfile, PluginError> {
         let columns = batch_columns(&schema)?;
         let storage = self.storage()?;
+        storage.check_exclusive().await?;
         storage.sweep().await;
         let table = Table::open_or_create(&storage, DeltaSchema::new(&columns), "").await?;
         maintenance::warn_of_many_files(&table, 0);

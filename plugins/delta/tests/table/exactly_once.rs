@@ -77,8 +77,12 @@ async fn a_lost_answer_to_the_commit_leaves_one_copy() {
     let store = Faulty::new(&table);
     let delta = store.delta();
     open(&delta).await.unwrap();
-    for number in 1..4 {
-        store.fail(&format!("{number}.json"), Fault::AnswerLost);
+    for (number, fault) in [
+        (1, Fault::AnswerLost),
+        (2, Fault::Repeated),
+        (3, Fault::AnswerLost),
+    ] {
+        store.fail(&format!("{number}.json"), fault);
         write(&delta, "d", number).await.unwrap();
     }
     assert_eq!(versions(&table), 4);
@@ -88,14 +92,16 @@ async fn a_lost_answer_to_the_commit_leaves_one_copy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_to_the_creation_is_no_table_that_was_not_made() {
-    let folder = tempfile::tempdir().unwrap();
-    let table = folder.path().join("t");
-    let store = Faulty::new(&table);
-    store.fail("0.json", Fault::AnswerLost);
-    let delta = store.delta();
-    open(&delta).await.unwrap();
-    write(&delta, "d", 1).await.unwrap();
-    assert_eq!(numbers(&table), expected(1..2));
+    for fault in [Fault::AnswerLost, Fault::Repeated] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = folder.path().join("t");
+        let store = Faulty::new(&table);
+        store.fail("0.json", fault);
+        let delta = store.delta();
+        open(&delta).await.unwrap();
+        write(&delta, "d", 1).await.unwrap();
+        assert_eq!(numbers(&table), expected(1..2));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

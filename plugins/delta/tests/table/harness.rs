@@ -214,6 +214,8 @@ pub(crate) enum Fault {
     Lost,
     /// It is done, and the answer is lost.
     AnswerLost,
+    /// It is done, the answer is lost, and a client that repeats it by itself reports that the name is taken.
+    Repeated,
 }
 
 /// A durable folder whose next put of a name that ends so fails.
@@ -274,10 +276,13 @@ impl ObjectStore for Faulty {
             return Err(lost());
         }
         let answer = self.inner.put_opts(location, payload, opts).await;
-        if fault == Some(Fault::AnswerLost) {
-            Err(lost())
-        } else {
-            answer
+        match fault {
+            Some(Fault::AnswerLost) => Err(lost()),
+            Some(Fault::Repeated) => Err(Error::AlreadyExists {
+                path: location.to_string(),
+                source: "412".into(),
+            }),
+            _ => answer,
         }
     }
 

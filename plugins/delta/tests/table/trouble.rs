@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::harness::*;
 use lakefeed_plugin_api::{Check, CheckLevel, CheckReport, Retry, Verdict, Writer};
+use lakefeed_plugin_delta::Delta;
 
 /// A file system of one MiB; none where mounting is not allowed.
 struct TinyDisk<'a>(&'a Path);
@@ -74,6 +75,24 @@ async fn a_place_that_is_no_folder_is_an_error_and_no_panic() {
     std::fs::write(&file, "").unwrap();
     assert_eq!(open(&delta(&file.join("t"))).await.unwrap_err().code, "DELTA-022");
     assert_eq!(open(&delta(&file)).await.unwrap_err().code, "DELTA-022");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_is_tried_again() {
+    for scheme in ["http", "https"] {
+        let config = serde_json::json!({
+            "tablePath": "s3://lake/t", "awsAccessKeyId": "key", "awsSecretAccessKey": "secret",
+            "s3Endpoint": format!("{scheme}://127.0.0.1:1"),
+        });
+        let delta = Delta::new(&serde_json::from_value(config).unwrap()).unwrap();
+        let error = open(&delta).await.unwrap_err();
+        assert_eq!(
+            (error.code.as_str(), error.retry),
+            ("DELTA-022", Retry::Backoff),
+            "{error:?}"
+        );
+        assert!(!delta.check(CheckLevel::Connect).await.is_good());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
