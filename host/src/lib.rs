@@ -3,6 +3,7 @@
 //! The modules, in the order data flows:
 //!
 //! - [`change`]: the noun that all modules share, one create, update or delete of a FHIR resource.
+//! - [`issue`]: what is wrong with a definition, said where.
 //! - [`config`]: the TOML file, from what the user wrote to what the host runs.
 //! - [`topic`]: which destinations want a change; pure.
 //! - [`definitions`]: the topics, views and destinations that exist, checked as a whole.
@@ -24,6 +25,7 @@ pub mod definitions;
 pub mod delivery;
 pub mod http;
 pub mod intake;
+pub mod issue;
 pub mod log;
 pub mod plugin;
 pub mod status;

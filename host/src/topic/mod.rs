@@ -1,1 +1,115 @@
 //! Which destinations want a change; pure.
+//!
+//! A [`Topic`] is a named set of triggers, read from an `AidboxSubscriptionTopic`. Whether it wants a change is
+//! decided when the change is written, while the version before is at hand, and stored with the change
+//! ([`Topics::matcher`]). A change that was written before the topic was known is decided when it is read
+//! ([`Topics::wants`]).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::change::{Change, Matched, Version};
+use crate::log::Matcher;
+
+mod definition;
+
+pub use definition::{Topic, Trigger};
+
+/// All topics that this host has loaded. Cheap to read, replaced whole on a change.
+#[derive(Debug, Default)]
+pub struct Topics {
+    set: RwLock<Arc<Set>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Set {
+    by_id: BTreeMap<String, Arc<Topic>>,
+    /// The newest version number among the topics that were ever in the set.
+    newest: u64,
+}
+
+/// Whether a change is a topic's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The topic wants it.
+    Wanted,
+    /// It does not.
+    NotWanted,
+    /// Not decided when it was written, and the version before is needed to decide it now: ask again with it.
+    NeedsPrevious,
+    /// There is no such topic.
+    NoTopic,
+}
+
+impl Topics {
+    /// Adds a topic or puts a newer version in its place. Changes that are being written see the old set or the
+    /// new one, never a mixture.
+    pub fn put(&self, topic: Topic) {
+        self.edit(|set| {
+            set.newest = set.newest.max(topic.version);
+            set.by_id.insert(topic.id.clone(), Arc::new(topic));
+        });
+    }
+
+    /// Takes a topic away.
+    pub fn remove(&self, id: &str) {
+        self.edit(|set| {
+            set.by_id.remove(id);
+        });
+    }
+
+    /// The topic of an id.
+    pub fn by_id(&self, id: &str) -> Option<Arc<Topic>> {
+        self.set().by_id.get(id).cloned()
+    }
+
+    /// The topic of a canonical URL.
+    pub fn by_url(&self, url: &str) -> Option<Arc<Topic>> {
+        self.set().by_id.values().find(|topic| topic.url == url).cloned()
+    }
+
+    /// The function that a store asks about each version it makes.
+    pub fn matcher(self: &Arc<Self>) -> Matcher {
+        let topics = Arc::clone(self);
+        Arc::new(move |previous, version| topics.matched(previous, version))
+    }
+
+    /// Which topics want a version that is being made.
+    pub fn matched(&self, previous: Option<&Version>, version: &Version) -> Matched {
+        let set = self.set();
+        let topics = set
+            .by_id
+            .values()
+            .filter(|topic| topic.wants(previous, version))
+            .map(|topic| topic.id.clone())
+            .collect();
+        Matched { topics_known: set.newest, topics }
+    }
+
+    /// Whether a topic wants a change of the log.
+    ///
+    /// What was decided when the change was written stands. Otherwise it is decided now; `previous` is the
+    /// version before, when the caller has it.
+    pub fn wants(&self, topic: &str, change: &Change, previous: Option<&Version>) -> Decision {
+        let Some(topic) = self.by_id(topic) else { return Decision::NoTopic };
+        let wanted = if topic.first_version <= change.matched.topics_known {
+            change.matched.topics.contains(&topic.id)
+        } else if change.previous.is_some() && previous.is_none() && topic.reads_previous(&change.version) {
+            return Decision::NeedsPrevious;
+        } else {
+            topic.wants(previous, &change.version)
+        };
+        if wanted { Decision::Wanted } else { Decision::NotWanted }
+    }
+
+    fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut Set)) {
+        let mut guard = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        let mut set = Set::clone(&guard);
+        change(&mut set);
+        *guard = Arc::new(set);
+    }
+}

@@ -1,0 +1,184 @@
+//! A topic as an `AidboxSubscriptionTopic` defines it.
+
+use lakefeed_view::Criterion;
+use serde_json::Value;
+
+use crate::change::{Interaction, Version};
+use crate::issue::{Issue, IssueCode};
+
+/// A named set of triggers; it wants what any of them wants.
+#[derive(Debug)]
+pub struct Topic {
+    /// The resource's id.
+    pub id: String,
+    /// The canonical URL that destinations name.
+    pub url: String,
+    /// The version number of this definition.
+    pub version: u64,
+    /// The version number of the topic's first definition, or of the one that revived it.
+    pub first_version: u64,
+    /// Whether it is `active`; a topic that is not wants nothing.
+    pub is_active: bool,
+    /// What it wants.
+    pub triggers: Vec<Trigger>,
+}
+
+/// A resource type, the interactions and a criterion that a change must meet.
+#[derive(Debug)]
+pub struct Trigger {
+    /// The resource type.
+    pub resource: String,
+    /// The interactions; all three when the definition names none.
+    pub interactions: Vec<Interaction>,
+    /// The criterion; every change fires when there is none.
+    pub criterion: Option<Criterion>,
+}
+
+const STATUSES: [&str; 4] = ["draft", "active", "retired", "unknown"];
+
+impl Topic {
+    /// Reads a definition; every issue is found, not only the first. `id`, `version` and `first_version` are
+    /// the caller's to set, since they are the store's.
+    pub fn parse(resource: &Value) -> Result<Self, Vec<Issue>> {
+        let mut issues = Vec::new();
+        let url = required_string(resource, "url", &mut issues);
+        let status = required_string(resource, "status", &mut issues);
+        if !status.is_empty() && !STATUSES.contains(&status.as_str()) {
+            let text = format!("not a status of a topic; one of {} is", STATUSES.join(", "));
+            issues.push(Issue::new(IssueCode::Value, "AidboxSubscriptionTopic.status", text));
+        }
+        let triggers = read_triggers(resource, &mut issues);
+        if !issues.is_empty() {
+            return Err(issues);
+        }
+        let id = resource["id"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { id, url, version: 0, first_version: 0, is_active: status == "active", triggers })
+    }
+
+    /// Whether the topic wants a version, given the one before.
+    pub fn wants(&self, previous: Option<&Version>, version: &Version) -> bool {
+        self.is_active && self.triggers.iter().any(|trigger| trigger.fires(previous, version))
+    }
+
+    /// Whether the answer for a version depends on the one before.
+    pub(crate) fn reads_previous(&self, version: &Version) -> bool {
+        self.triggers.iter().any(|trigger| {
+            trigger.resource == version.key.resource_type()
+                && trigger.criterion.as_ref().is_some_and(Criterion::reads_previous)
+        })
+    }
+}
+
+impl Trigger {
+    fn fires(&self, previous: Option<&Version>, version: &Version) -> bool {
+        let interaction = version.status.interaction();
+        if self.resource != version.key.resource_type() || !self.interactions.contains(&interaction) {
+            return false;
+        }
+        let Some(criterion) = &self.criterion else { return true };
+        // On a delete `%current` is empty, but a bare path is asked of the resource as it was deleted.
+        let current = (interaction != Interaction::Delete).then_some(&*version.resource);
+        // The version before a revival is the deleted one, which is nobody's previous content.
+        let previous = match interaction {
+            Interaction::Create => None,
+            Interaction::Update | Interaction::Delete => previous.map(|version| &*version.resource),
+        };
+        criterion.matches(current, previous, &version.resource, &resource_meta(version))
+    }
+}
+
+/// What the engine's `getAidbox…()` functions answer for a version.
+pub(crate) fn resource_meta(version: &Version) -> lakefeed_view::ResourceMeta {
+    lakefeed_view::ResourceMeta {
+        ts_micros: version.last_updated.0,
+        cts_micros: version.created_at.0,
+        status: version.status.as_str(),
+        txid: i64::try_from(version.sequence.0).unwrap_or(i64::MAX),
+        deleted: version.status.interaction() == Interaction::Delete,
+    }
+}
+
+fn required_string(resource: &Value, name: &str, issues: &mut Vec<Issue>) -> String {
+    let expression = format!("AidboxSubscriptionTopic.{name}");
+    match resource.get(name) {
+        None => issues.push(Issue::new(IssueCode::Required, expression, format!("`{name}` is required"))),
+        Some(Value::String(text)) if !text.is_empty() => return text.clone(),
+        Some(_) => {
+            let text = format!("`{name}` must be a string that is not empty");
+            issues.push(Issue::new(IssueCode::Structure, expression, text));
+        }
+    }
+    String::new()
+}
+
+fn read_triggers(resource: &Value, issues: &mut Vec<Issue>) -> Vec<Trigger> {
+    let triggers = match resource.get("trigger") {
+        None => return Vec::new(),
+        Some(Value::Array(triggers)) => triggers,
+        Some(_) => {
+            let text = "`trigger` must be a list of objects";
+            issues.push(Issue::new(IssueCode::Structure, "AidboxSubscriptionTopic.trigger", text));
+            return Vec::new();
+        }
+    };
+    let place = |index| format!("AidboxSubscriptionTopic.trigger[{index}]");
+    triggers.iter().enumerate().filter_map(|(index, trigger)| read_trigger(trigger, &place(index), issues)).collect()
+}
+
+fn read_trigger(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> Option<Trigger> {
+    let before = issues.len();
+    let resource = read_resource_type(trigger, place, issues);
+    let interactions = read_interactions(trigger, place, issues);
+    let criterion = read_criterion(trigger, &resource, place, issues);
+    (issues.len() == before).then_some(Trigger { resource, interactions, criterion })
+}
+
+fn read_resource_type(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> String {
+    let expression = format!("{place}.resource");
+    let Some(written) = trigger.get("resource").and_then(Value::as_str) else {
+        let text = "`resource` is required: the name of a resource type";
+        issues.push(Issue::new(IssueCode::Required, expression, text));
+        return String::new();
+    };
+    // The element is a uri; the canonical form of a type is accepted beside its plain name.
+    let name = written.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(written);
+    if !lakefeed_view::r4::is_resource_type(name) {
+        let near = crate::issue::suggestion(name, lakefeed_view::r4::resource_types());
+        issues.push(Issue::new(IssueCode::Value, expression, format!("not a resource type of FHIR R4{near}")));
+    }
+    name.to_owned()
+}
+
+fn read_interactions(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> Vec<Interaction> {
+    let all = vec![Interaction::Create, Interaction::Update, Interaction::Delete];
+    let listed = match trigger.get("supportedInteraction") {
+        None => return all,
+        Some(Value::Array(listed)) if listed.is_empty() => return all,
+        Some(listed) => listed,
+    };
+    serde_json::from_value(listed.clone()).unwrap_or_else(|_| {
+        let text = "`supportedInteraction` is a list of `create`, `update` and `delete`";
+        issues.push(Issue::new(IssueCode::Value, format!("{place}.supportedInteraction"), text));
+        Vec::new()
+    })
+}
+
+fn read_criterion(
+    trigger: &Value,
+    resource: &str,
+    place: &str,
+    issues: &mut Vec<Issue>,
+) -> Option<Criterion> {
+    let expression = format!("{place}.fhirPathCriteria");
+    match trigger.get("fhirPathCriteria")? {
+        Value::String(text) if text.trim().is_empty() => None,
+        Value::String(text) => Criterion::compile(text, resource)
+            .map_err(|error| issues.push(Issue::new(IssueCode::Value, expression, error.to_string())))
+            .ok(),
+        _ => {
+            let text = "`fhirPathCriteria` must be a string";
+            issues.push(Issue::new(IssueCode::Structure, expression, text));
+            None
+        }
+    }
+}
