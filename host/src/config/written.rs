@@ -1,0 +1,208 @@
+//! The configuration as its author wrote it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::error::{ConfigError, ConfigErrors};
+use super::secret::SecretReference;
+use crate::issue::suggestion;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Written {
+    /// The HTTP listener.
+    pub http: Http,
+    /// Where resources, their history and the destinations' offsets are kept.
+    pub store: Store,
+    /// Where plugins are found and which are trusted.
+    pub plugins: Plugins,
+    /// What the host logs about itself.
+    pub log: Log,
+    /// Parameters that every destination has unless it says otherwise; the names are those of a destination.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub defaults: toml::Table,
+    /// Settings of the plugins themselves, by plugin name.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
+    pub plugin: BTreeMap<String, toml::Table>,
+    /// Secrets that a destination made over HTTP may refer to, by name.
+    pub secrets: BTreeMap<String, SecretReference>,
+    /// What requests and destinations may reach.
+    pub access: Access,
+    /// Topics: the fields of an AidboxSubscriptionTopic, with an `id`.
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
+    pub topic: Vec<toml::Table>,
+    /// Views: a file, or the fields of a ViewDefinition.
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
+    pub view: Vec<toml::Table>,
+    /// Destinations: `id`, `topic` and the parameters of an AidboxTopicDestination by name.
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
+    pub destination: Vec<toml::Table>,
+}
+
+/// `[http]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address and port. Without `clients` it must be a loopback address.
+    pub listen: String,
+    /// Who may use the server, by HTTP Basic. Nobody is asked for a name when there are none.
+    pub clients: Vec<Client>,
+    /// Certificate and key; the server speaks plain HTTP without them.
+    pub tls: Option<Tls>,
+    /// The longest body of a request, in bytes; a longer one gets 413.
+    pub max_body_bytes: usize,
+    /// The longest head of a request, in bytes; a longer one gets 431.
+    pub max_header_bytes: usize,
+    /// The longest time a request may take from its first byte to its answer, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// The longest time a connection may wait for a request's head, in milliseconds.
+    pub header_timeout_ms: u64,
+    /// How many connections may be open at a time; more wait to be accepted.
+    pub max_connections: usize,
+    /// How many requests may be worked on at a time; more get 503 with Retry-After.
+    pub max_requests: usize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            clients: Vec::new(),
+            tls: None,
+            max_body_bytes: 16 << 20,
+            max_header_bytes: 32 << 10,
+            request_timeout_ms: 60_000,
+            header_timeout_ms: 10_000,
+            max_connections: 1_024,
+            max_requests: 256,
+        }
+    }
+}
+
+/// A client that signs in by HTTP Basic.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The user name.
+    pub name: String,
+    /// The password.
+    pub secret: SecretReference,
+}
+
+/// Certificate and key, PEM files.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert: String,
+    /// The private key.
+    pub key: String,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite://FILE`; a relative file is taken from the configuration's folder.
+    pub url: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite://lakefeed.db".to_owned() }
+    }
+}
+
+/// `[plugins]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plugins {
+    /// Folders that hold plugins, beside the one that was staged with the program.
+    pub dirs: Vec<String>,
+    /// What a plugin of `dirs` must show before it is loaded.
+    pub trust: Trust,
+    /// SHA-256 of a library, by plugin name; with `trust = "pinned"` only these are loaded.
+    pub pin: BTreeMap<String, String>,
+    /// The folder for the plugins' verified copies and their state; `.lakefeed` in the configuration's folder
+    /// when absent.
+    pub state: Option<String>,
+}
+
+/// What a plugin must show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Its library's hash stands in `[plugins.pin]`.
+    #[default]
+    Pinned,
+    /// Its manifest is signed with a trusted key.
+    Signed,
+    /// Nothing but a manifest that agrees with its library.
+    Any,
+}
+
+/// `[log]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `lakefeed=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line to be read.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// `[access]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Access {
+    /// Folders that requests may name; the configuration's folder when absent.
+    pub local_paths: Option<Vec<String>>,
+    /// Databricks workspaces that the service principal's secret may be sent to.
+    pub databricks_hosts: Vec<String>,
+    /// URLs that requests may name, each with what begins with it: `s3://lake/patients/`.
+    pub urls: Vec<String>,
+}
+
+/// Reads the TOML; the first thing that does not fit is answered with its line.
+pub fn parse(text: &str) -> Result<Written, ConfigErrors> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| line_of(text, span.start));
+        ConfigErrors::one(ConfigError { line, key: String::new(), message: explain(error.message()) })
+    })
+}
+
+/// The line of a byte, from 1.
+pub(super) fn line_of(text: &str, byte: usize) -> usize {
+    1 + text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count()
+}
+
+/// Adds the nearest known name to the reader's `unknown field` message.
+fn explain(message: &str) -> String {
+    let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let unknown = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let near = suggestion(unknown, known.iter().copied());
+    let list = known.join("`, `");
+    format!("unknown key `{unknown}`{near}{}known here: `{list}`", if near.is_empty() { "; " } else { " " })
+}
