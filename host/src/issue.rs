@@ -62,7 +62,11 @@ pub struct Issue {
 impl Issue {
     /// An issue at a place.
     pub fn new(code: IssueCode, expression: impl Into<String>, diagnostics: impl Into<String>) -> Self {
-        Self { code, expression: expression.into(), diagnostics: diagnostics.into() }
+        Self {
+            code,
+            expression: expression.into(),
+            diagnostics: diagnostics.into(),
+        }
     }
 }
 
@@ -76,7 +80,12 @@ impl fmt::Display for Issue {
 pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| format!("; did you mean `{candidate}`?"))

@@ -129,7 +129,10 @@ pub struct DeclaredView {
 impl Config {
     /// Checks everything and answers all that is wrong, in the order of the file. `text` is the file's, for lines.
     pub fn check(written: Written, text: &str, folder: &Path) -> Result<Self, ConfigErrors> {
-        let mut checker = Checker { folder, errors: Vec::new() };
+        let mut checker = Checker {
+            folder,
+            errors: Vec::new(),
+        };
         let config = checker.config(written);
         if checker.errors.is_empty() {
             return Ok(config);
@@ -159,7 +162,11 @@ impl Checker<'_> {
             log_level: written.log.level,
             log_format: written.log.format,
             defaults: self.json(written.defaults),
-            plugin_settings: written.plugin.into_iter().map(|(name, table)| (name, self.json(table))).collect(),
+            plugin_settings: written
+                .plugin
+                .into_iter()
+                .map(|(name, table)| (name, self.json(table)))
+                .collect(),
             secrets: written
                 .secrets
                 .into_iter()
@@ -181,19 +188,34 @@ impl Checker<'_> {
         let listen = self.listen(&http);
         let limits = HttpLimits {
             body_bytes: self.positive("http.max_body_bytes", http.max_body_bytes),
-            header_bytes: self.positive("http.max_header_bytes", http.max_header_bytes).max(8 << 10),
+            header_bytes: self
+                .positive("http.max_header_bytes", http.max_header_bytes)
+                .max(8 << 10),
             request_timeout: self.duration("http.request_timeout_ms", http.request_timeout_ms),
             header_timeout: self.duration("http.header_timeout_ms", http.header_timeout_ms),
             connections: self.positive("http.max_connections", http.max_connections),
             requests: self.positive("http.max_requests", http.max_requests),
         };
-        HttpConfig { listen, clients: self.clients(http.clients), tls: self.tls(http.tls), limits }
+        HttpConfig {
+            listen,
+            clients: self.clients(http.clients),
+            tls: self.tls(http.tls),
+            limits,
+        }
     }
 
     fn listen(&mut self, http: &written::Http) -> SocketAddr {
         let fallback = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let Some(listen) = http.listen.to_socket_addrs().ok().and_then(|mut found| found.next()) else {
-            self.refuse("http.listen", "not an address and port, such as \"127.0.0.1:8080\"");
+        let Some(listen) = http
+            .listen
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut found| found.next())
+        else {
+            self.refuse(
+                "http.listen",
+                "not an address and port, such as \"127.0.0.1:8080\"",
+            );
             return fallback;
         };
         if http.clients.is_empty() && !listen.ip().is_loopback() {
@@ -208,7 +230,10 @@ impl Checker<'_> {
         for (index, client) in clients.iter().enumerate() {
             let key = format!("http.clients[{index}].name");
             if client.name.is_empty() || client.name.contains(':') {
-                self.refuse(key, "must not be empty and must hold no colon, which HTTP Basic cannot carry");
+                self.refuse(
+                    key,
+                    "must not be empty and must hold no colon, which HTTP Basic cannot carry",
+                );
             } else if clients.iter().take(index).any(|other| other.name == client.name) {
                 self.refuse(key, "is there twice; a client's name must be its own");
             }
@@ -255,7 +280,10 @@ impl Checker<'_> {
                 String::new()
             }
             _ => {
-                self.refuse("store.url", "not a store; write sqlite://FILE, such as \"sqlite://lakefeed.db\"");
+                self.refuse(
+                    "store.url",
+                    "not a store; write sqlite://FILE, such as \"sqlite://lakefeed.db\"",
+                );
                 String::new()
             }
         }
@@ -264,7 +292,10 @@ impl Checker<'_> {
     fn plugins(&mut self, plugins: written::Plugins) -> PluginsConfig {
         for (name, hash) in &plugins.pin {
             if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                self.refuse(format!("plugins.pin.{name}"), "not a SHA-256: 64 hexadecimal digits");
+                self.refuse(
+                    format!("plugins.pin.{name}"),
+                    "not a SHA-256: 64 hexadecimal digits",
+                );
             }
         }
         PluginsConfig {
@@ -282,14 +313,24 @@ impl Checker<'_> {
         };
         for (index, url) in access.urls.iter().enumerate() {
             if url::Url::parse(url).is_err() {
-                self.refuse(format!("access.urls[{index}]"), "not a URL, such as \"s3://bucket/folder/\"");
+                self.refuse(
+                    format!("access.urls[{index}]"),
+                    "not a URL, such as \"s3://bucket/folder/\"",
+                );
             }
         }
-        Access { local_paths, databricks_hosts: access.databricks_hosts, urls: access.urls }
+        Access {
+            local_paths,
+            databricks_hosts: access.databricks_hosts,
+            urls: access.urls,
+        }
     }
 
     fn topics(&mut self, tables: Vec<toml::Table>) -> Vec<Value> {
-        let resources = tables.into_iter().map(|table| self.json(table)).collect::<Vec<_>>();
+        let resources = tables
+            .into_iter()
+            .map(|table| self.json(table))
+            .collect::<Vec<_>>();
         self.distinct_ids("topic", &resources);
         let typed = |mut topic: Map<String, Value>| {
             topic.insert("resourceType".to_owned(), "AidboxSubscriptionTopic".into());
@@ -302,9 +343,14 @@ impl Checker<'_> {
     fn views(&mut self, tables: Vec<toml::Table>) -> Vec<DeclaredView> {
         let mut views: Vec<DeclaredView> = Vec::new();
         for (index, table) in tables.into_iter().enumerate() {
-            let Some(view) = self.view(index, table) else { continue };
+            let Some(view) = self.view(index, table) else {
+                continue;
+            };
             if views.iter().any(|other| other.id == view.id) {
-                self.refuse(format!("view[{index}]"), format!("the id `{}` is there twice", view.id));
+                self.refuse(
+                    format!("view[{index}]"),
+                    format!("the id `{}` is there twice", view.id),
+                );
             }
             views.push(view);
         }
@@ -316,7 +362,10 @@ impl Checker<'_> {
         if let Some(file) = fields.remove("file") {
             let id = fields.remove("id");
             if !fields.is_empty() {
-                self.refuse(format!("view[{index}]"), "a view with `file` has no other fields but `id`");
+                self.refuse(
+                    format!("view[{index}]"),
+                    "a view with `file` has no other fields but `id`",
+                );
                 return None;
             }
             fields = self.view_file(index, file.as_str().unwrap_or_default())?;
@@ -326,13 +375,23 @@ impl Checker<'_> {
         }
         fields.insert("resourceType".to_owned(), "ViewDefinition".into());
         fields.entry("status").or_insert_with(|| "active".into());
-        let id = fields.get("id").or_else(|| fields.get("name")).and_then(Value::as_str).map(str::to_owned);
+        let id = fields
+            .get("id")
+            .or_else(|| fields.get("name"))
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let Some(id) = id else {
-            self.refuse(format!("view[{index}]"), "`name` is required: destinations call the view by it");
+            self.refuse(
+                format!("view[{index}]"),
+                "`name` is required: destinations call the view by it",
+            );
             return None;
         };
         fields.insert("id".to_owned(), id.replace('_', "-").into());
-        Some(DeclaredView { id: id.replace('_', "-"), definition: Value::Object(fields) })
+        Some(DeclaredView {
+            id: id.replace('_', "-"),
+            definition: Value::Object(fields),
+        })
     }
 
     fn view_file(&mut self, index: usize, file: &str) -> Option<Map<String, Value>> {
@@ -355,7 +414,10 @@ impl Checker<'_> {
     }
 
     fn destinations(&mut self, tables: Vec<toml::Table>) -> Vec<Map<String, Value>> {
-        let destinations = tables.into_iter().map(|table| self.json(table)).collect::<Vec<_>>();
+        let destinations = tables
+            .into_iter()
+            .map(|table| self.json(table))
+            .collect::<Vec<_>>();
         self.distinct_ids("destination", &destinations);
         destinations
     }
@@ -369,9 +431,13 @@ impl Checker<'_> {
                     self.refuse(key, "must be 1 to 64 letters, digits, `-` and `.`");
                 }
                 Some(id) => {
-                    let is_same = |other: &&Map<String, Value>| other.get("id").and_then(Value::as_str) == Some(id);
+                    let is_same =
+                        |other: &&Map<String, Value>| other.get("id").and_then(Value::as_str) == Some(id);
                     if items.iter().take(index).any(|other| is_same(&other)) {
-                        self.refuse(key, format!("there is a {kind} `{id}` already; give each its own id"));
+                        self.refuse(
+                            key,
+                            format!("there is a {kind} `{id}` already; give each its own id"),
+                        );
                     }
                 }
             }
@@ -379,7 +445,10 @@ impl Checker<'_> {
     }
 
     fn json(&mut self, table: toml::Table) -> Map<String, Value> {
-        table.into_iter().map(|(name, value)| (name, to_json(value))).collect()
+        table
+            .into_iter()
+            .map(|(name, value)| (name, to_json(value)))
+            .collect()
     }
 }
 
@@ -392,13 +461,18 @@ fn to_json(value: toml::Value) -> Value {
         toml::Value::Boolean(boolean) => boolean.into(),
         toml::Value::Datetime(time) => time.to_string().into(),
         toml::Value::Array(items) => items.into_iter().map(to_json).collect(),
-        toml::Value::Table(table) => table.into_iter().map(|(name, value)| (name, to_json(value))).collect(),
+        toml::Value::Table(table) => table
+            .into_iter()
+            .map(|(name, value)| (name, to_json(value)))
+            .collect(),
     }
 }
 
 /// Gives each error the line of its key, or of the nearest table around it, and sorts by line.
 fn locate(errors: &mut [ConfigError], text: &str) {
-    let Ok(document) = DeTable::parse(text) else { return };
+    let Ok(document) = DeTable::parse(text) else {
+        return;
+    };
     for error in errors.iter_mut() {
         error.line = position(document.get_ref(), &error.key).map(|byte| line_of(text, byte));
     }
@@ -414,7 +488,9 @@ fn position(document: &DeTable<'_>, key: &str) -> Option<usize> {
             Some((name, rest)) => (name, rest.trim_end_matches(']').parse::<usize>().ok()),
             None => (part, None),
         };
-        let Some((written, value)) = table.iter().find(|(written, _)| written.get_ref() == name) else { break };
+        let Some((written, value)) = table.iter().find(|(written, _)| written.get_ref() == name) else {
+            break;
+        };
         found = Some(written.span().start);
         let mut value = value.get_ref();
         if let (Some(index), DeValue::Array(items)) = (index, value) {

@@ -26,13 +26,20 @@ pub struct ConfigErrors {
 impl ConfigError {
     /// An error at a key whose line is not known yet.
     pub fn at(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { line: None, key: key.into(), message: message.into() }
+        Self {
+            line: None,
+            key: key.into(),
+            message: message.into(),
+        }
     }
 }
 
 impl ConfigErrors {
     pub(super) fn one(error: ConfigError) -> Self {
-        Self { file: None, errors: vec![error] }
+        Self {
+            file: None,
+            errors: vec![error],
+        }
     }
 
     pub(super) fn unreadable(path: &Path, source: &std::io::Error) -> Self {

@@ -12,14 +12,19 @@ mod error;
 mod secret;
 pub mod written;
 
-pub use checked::{Access, Client, Config, DeclaredView, HttpConfig, HttpLimits, LogFormat, PluginsConfig, Tls, Trust};
+pub use checked::{
+    Access, Client, Config, DeclaredView, HttpConfig, HttpLimits, LogFormat, PluginsConfig, Tls, Trust,
+};
 pub use error::{ConfigError, ConfigErrors};
 pub use secret::{SecretError, SecretReference};
 
 /// Reads and checks a configuration file.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigErrors::unreadable(path, &source))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from("."));
     read(&text, &folder).map_err(|errors| errors.in_file(path))
 }

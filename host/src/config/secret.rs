@@ -39,7 +39,10 @@ impl SecretReference {
             Self::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone())),
             Self::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-                Err(error) => Err(SecretError::File { path: path.clone(), reason: error.kind().to_string() }),
+                Err(error) => Err(SecretError::File {
+                    path: path.clone(),
+                    reason: error.kind().to_string(),
+                }),
             },
         }
     }
@@ -53,7 +56,8 @@ impl SecretReference {
     }
 }
 
-const EXPECTED: &str = "a reference to a secret, { env = \"NAME\" } or { file = \"PATH\" }, never the secret itself";
+const EXPECTED: &str =
+    "a reference to a secret, { env = \"NAME\" } or { file = \"PATH\" }, never the secret itself";
 
 impl<'de> Deserialize<'de> for SecretReference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -82,7 +86,9 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value::<String>().map_err(|_| de::Error::custom(format!("must be {EXPECTED}")))?;
+            let value = map
+                .next_value::<String>()
+                .map_err(|_| de::Error::custom(format!("must be {EXPECTED}")))?;
             let reference = match key.as_str() {
                 "env" => SecretReference::Env(value),
                 "file" => SecretReference::File(value.into()),

@@ -37,8 +37,12 @@ fn two_destinations_of_one_id_are_refused_at_the_second() {
 
 #[test]
 fn a_listener_without_clients_is_for_this_machine_only() {
-    assert!(refused("[http]\nlisten = \"0.0.0.0:8080\"\n").starts_with("2: `http.listen`: without `http.clients`"));
-    let with_clients = "[http]\nlisten = \"0.0.0.0:8080\"\nclients = [{ name = \"ops\", secret = { env = \"X\" } }]\n";
+    assert!(
+        refused("[http]\nlisten = \"0.0.0.0:8080\"\n")
+            .starts_with("2: `http.listen`: without `http.clients`")
+    );
+    let with_clients =
+        "[http]\nlisten = \"0.0.0.0:8080\"\nclients = [{ name = \"ops\", secret = { env = \"X\" } }]\n";
     assert!(read(with_clients, Path::new("/")).is_ok());
 }
 
@@ -60,23 +64,44 @@ fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
 #[test]
 fn postgres_is_refused_by_name_and_its_url_is_not_repeated() {
     let message = refused("[store]\nurl = \"postgres://user:pw@host/db\"\n");
-    assert!(message.contains("PostgreSQL is not built yet") && !message.contains("pw"), "{message}");
+    assert!(
+        message.contains("PostgreSQL is not built yet") && !message.contains("pw"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_view_may_be_a_file_or_be_written_out() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("v.json"), r#"{"name":"from_file","resource":"Patient","select":[]}"#).unwrap();
-    let text = "[[view]]\nfile = \"v.json\"\n[[view]]\nname = \"inline\"\nresource = \"Patient\"\nselect = []\n";
+    std::fs::write(
+        folder.path().join("v.json"),
+        r#"{"name":"from_file","resource":"Patient","select":[]}"#,
+    )
+    .unwrap();
+    let text =
+        "[[view]]\nfile = \"v.json\"\n[[view]]\nname = \"inline\"\nresource = \"Patient\"\nselect = []\n";
     let config = read(text, folder.path()).unwrap();
-    assert_eq!(config.views.iter().map(|view| &*view.id).collect::<Vec<_>>(), ["from-file", "inline"]);
+    assert_eq!(
+        config.views.iter().map(|view| &*view.id).collect::<Vec<_>>(),
+        ["from-file", "inline"]
+    );
     assert_eq!(config.views[0].definition["name"], "from_file");
 }
 
 #[test]
 fn the_schema_describes_every_table() {
     let schema = schema();
-    for table in ["http", "store", "plugins", "defaults", "plugin", "access", "topic", "view", "destination"] {
+    for table in [
+        "http",
+        "store",
+        "plugins",
+        "defaults",
+        "plugin",
+        "access",
+        "topic",
+        "view",
+        "destination",
+    ] {
         assert!(schema["properties"].get(table).is_some(), "{table}");
     }
 }

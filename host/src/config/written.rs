@@ -112,7 +112,9 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: "sqlite://lakefeed.db".to_owned() }
+        Self {
+            url: "sqlite://lakefeed.db".to_owned(),
+        }
     }
 }
 
@@ -156,7 +158,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 
@@ -187,22 +192,36 @@ pub struct Access {
 pub fn parse(text: &str) -> Result<Written, ConfigErrors> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| line_of(text, span.start));
-        ConfigErrors::one(ConfigError { line, key: String::new(), message: explain(error.message()) })
+        ConfigErrors::one(ConfigError {
+            line,
+            key: String::new(),
+            message: explain(error.message()),
+        })
     })
 }
 
 /// The line of a byte, from 1.
 pub(super) fn line_of(text: &str, byte: usize) -> usize {
-    1 + text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count()
+    1 + text
+        .as_bytes()
+        .iter()
+        .take(byte)
+        .filter(|byte| **byte == b'\n')
+        .count()
 }
 
 /// Adds the nearest known name to the reader's `unknown field` message.
 fn explain(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("unknown field ") else { return message.to_owned() };
+    let Some(rest) = message.strip_prefix("unknown field ") else {
+        return message.to_owned();
+    };
     let mut names = rest.split('`').skip(1).step_by(2);
     let unknown = names.next().unwrap_or_default();
     let known: Vec<&str> = names.collect();
     let near = suggestion(unknown, known.iter().copied());
     let list = known.join("`, `");
-    format!("unknown key `{unknown}`{near}{}known here: `{list}`", if near.is_empty() { "; " } else { " " })
+    format!(
+        "unknown key `{unknown}`{near}{}known here: `{list}`",
+        if near.is_empty() { "; " } else { " " }
+    )
 }

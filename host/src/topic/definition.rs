@@ -45,19 +45,34 @@ impl Topic {
         let status = required_string(resource, "status", &mut issues);
         if !status.is_empty() && !STATUSES.contains(&status.as_str()) {
             let text = format!("not a status of a topic; one of {} is", STATUSES.join(", "));
-            issues.push(Issue::new(IssueCode::Value, "AidboxSubscriptionTopic.status", text));
+            issues.push(Issue::new(
+                IssueCode::Value,
+                "AidboxSubscriptionTopic.status",
+                text,
+            ));
         }
         let triggers = read_triggers(resource, &mut issues);
         if !issues.is_empty() {
             return Err(issues);
         }
         let id = resource["id"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { id, url, version: 0, first_version: 0, is_active: status == "active", triggers })
+        Ok(Self {
+            id,
+            url,
+            version: 0,
+            first_version: 0,
+            is_active: status == "active",
+            triggers,
+        })
     }
 
     /// Whether the topic wants a version, given the one before.
     pub fn wants(&self, previous: Option<&Version>, version: &Version) -> bool {
-        self.is_active && self.triggers.iter().any(|trigger| trigger.fires(previous, version))
+        self.is_active
+            && self
+                .triggers
+                .iter()
+                .any(|trigger| trigger.fires(previous, version))
     }
 
     /// Whether the answer for a version depends on the one before.
@@ -75,7 +90,9 @@ impl Trigger {
         if self.resource != version.key.resource_type() || !self.interactions.contains(&interaction) {
             return false;
         }
-        let Some(criterion) = &self.criterion else { return true };
+        let Some(criterion) = &self.criterion else {
+            return true;
+        };
         // On a delete `%current` is empty, but a bare path is asked of the resource as it was deleted.
         let current = (interaction != Interaction::Delete).then_some(&*version.resource);
         // The version before a revival is the deleted one, which is nobody's previous content.
@@ -101,7 +118,11 @@ pub(crate) fn resource_meta(version: &Version) -> lakefeed_view::ResourceMeta {
 fn required_string(resource: &Value, name: &str, issues: &mut Vec<Issue>) -> String {
     let expression = format!("AidboxSubscriptionTopic.{name}");
     match resource.get(name) {
-        None => issues.push(Issue::new(IssueCode::Required, expression, format!("`{name}` is required"))),
+        None => issues.push(Issue::new(
+            IssueCode::Required,
+            expression,
+            format!("`{name}` is required"),
+        )),
         Some(Value::String(text)) if !text.is_empty() => return text.clone(),
         Some(_) => {
             let text = format!("`{name}` must be a string that is not empty");
@@ -117,12 +138,20 @@ fn read_triggers(resource: &Value, issues: &mut Vec<Issue>) -> Vec<Trigger> {
         Some(Value::Array(triggers)) => triggers,
         Some(_) => {
             let text = "`trigger` must be a list of objects";
-            issues.push(Issue::new(IssueCode::Structure, "AidboxSubscriptionTopic.trigger", text));
+            issues.push(Issue::new(
+                IssueCode::Structure,
+                "AidboxSubscriptionTopic.trigger",
+                text,
+            ));
             return Vec::new();
         }
     };
     let place = |index| format!("AidboxSubscriptionTopic.trigger[{index}]");
-    triggers.iter().enumerate().filter_map(|(index, trigger)| read_trigger(trigger, &place(index), issues)).collect()
+    triggers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, trigger)| read_trigger(trigger, &place(index), issues))
+        .collect()
 }
 
 fn read_trigger(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> Option<Trigger> {
@@ -130,7 +159,11 @@ fn read_trigger(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> Option
     let resource = read_resource_type(trigger, place, issues);
     let interactions = read_interactions(trigger, place, issues);
     let criterion = read_criterion(trigger, &resource, place, issues);
-    (issues.len() == before).then_some(Trigger { resource, interactions, criterion })
+    (issues.len() == before).then_some(Trigger {
+        resource,
+        interactions,
+        criterion,
+    })
 }
 
 fn read_resource_type(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> String {
@@ -141,10 +174,16 @@ fn read_resource_type(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> 
         return String::new();
     };
     // The element is a uri; the canonical form of a type is accepted beside its plain name.
-    let name = written.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(written);
+    let name = written
+        .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
+        .unwrap_or(written);
     if !lakefeed_view::r4::is_resource_type(name) {
         let near = crate::issue::suggestion(name, lakefeed_view::r4::resource_types());
-        issues.push(Issue::new(IssueCode::Value, expression, format!("not a resource type of FHIR R4{near}")));
+        issues.push(Issue::new(
+            IssueCode::Value,
+            expression,
+            format!("not a resource type of FHIR R4{near}"),
+        ));
     }
     name.to_owned()
 }
@@ -158,7 +197,11 @@ fn read_interactions(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> V
     };
     serde_json::from_value(listed.clone()).unwrap_or_else(|_| {
         let text = "`supportedInteraction` is a list of `create`, `update` and `delete`";
-        issues.push(Issue::new(IssueCode::Value, format!("{place}.supportedInteraction"), text));
+        issues.push(Issue::new(
+            IssueCode::Value,
+            format!("{place}.supportedInteraction"),
+            text,
+        ));
         Vec::new()
     })
 }

@@ -83,7 +83,10 @@ impl Topics {
             .filter(|topic| topic.wants(previous, version))
             .map(|topic| topic.id.clone())
             .collect();
-        Matched { topics_known: set.newest, topics }
+        Matched {
+            topics_known: set.newest,
+            topics,
+        }
     }
 
     /// Whether a topic wants a change of the log.
@@ -91,7 +94,9 @@ impl Topics {
     /// What was decided when the change was written stands. Otherwise it is decided now; `previous` is the
     /// version before, when the caller has it.
     pub fn wants(&self, topic: &str, change: &Change, previous: Option<&Version>) -> Decision {
-        let Some(topic) = self.by_id(topic) else { return Decision::NoTopic };
+        let Some(topic) = self.by_id(topic) else {
+            return Decision::NoTopic;
+        };
         let wanted = if topic.first_version <= change.matched.topics_known {
             change.matched.topics.contains(&topic.id)
         } else if change.previous.is_some() && previous.is_none() && topic.reads_previous(&change.version) {
@@ -99,7 +104,11 @@ impl Topics {
         } else {
             topic.wants(previous, &change.version)
         };
-        if wanted { Decision::Wanted } else { Decision::NotWanted }
+        if wanted {
+            Decision::Wanted
+        } else {
+            Decision::NotWanted
+        }
     }
 
     fn set(&self) -> Arc<Set> {

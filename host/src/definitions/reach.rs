@@ -1,0 +1,145 @@
+//! What a request may name: local folders and URLs of `[access]`.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Settings;
+
+/// Where a place lies that a parameter names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A file or folder of this machine, absolute.
+    Local(PathBuf),
+    /// Something else, by URL.
+    Url(String),
+}
+
+/// Reads a path or URL; a relative path starts at the configuration's folder.
+pub(super) fn place(text: &str, folder: &Path) -> Result<Place, String> {
+    match text.split_once("://") {
+        Some(("file", path)) if path.starts_with('/') => Ok(Place::Local(normal(Path::new(path)))),
+        Some(("file", _)) => Err("a file URL has three slashes: file:///folder".to_owned()),
+        Some(_) => url::Url::parse(text)
+            .map(|_| Place::Url(text.to_owned()))
+            .map_err(|_| "not a URL; write s3://bucket/folder or a path".to_owned()),
+        None if text.is_empty() => Err("is empty; name a path or URL".to_owned()),
+        None => Ok(Place::Local(normal(&folder.join(text)))),
+    }
+}
+
+/// Whether a request may name a place; if not, what to do.
+pub(super) fn allow(place: &Place, settings: &Settings) -> Result<(), String> {
+    match place {
+        Place::Local(path) => {
+            let path = resolved(path);
+            if settings
+                .access
+                .local_paths
+                .iter()
+                .any(|allowed| path.starts_with(resolved(allowed)))
+            {
+                return Ok(());
+            }
+            Err(
+                "lies outside the folders that requests may name; add its folder to `[access] local_paths`"
+                    .to_owned(),
+            )
+        }
+        Place::Url(url) => {
+            if settings.access.urls.iter().any(|allowed| is_under(url, allowed)) {
+                return Ok(());
+            }
+            Err("is not among the URLs that requests may name; add it to `[access] urls`".to_owned())
+        }
+    }
+}
+
+/// Whether a URL is the allowed one or lies below it: `s3://lake/a` does not allow `s3://lake/ab`.
+fn is_under(url: &str, allowed: &str) -> bool {
+    if url.contains("/../") || url.ends_with("/..") {
+        return false;
+    }
+    let allowed = allowed.trim_end_matches('/');
+    url.strip_prefix(allowed)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The path with its existing part resolved, so that a link does not lead out of an allowed folder.
+fn resolved(path: &Path) -> PathBuf {
+    let mut rest = Vec::new();
+    let mut head = path;
+    loop {
+        if let Ok(real) = head.canonicalize() {
+            return rest.iter().rev().fold(real, |path, part| path.join(part));
+        }
+        match (head.parent(), head.file_name()) {
+            (Some(parent), Some(name)) => {
+                rest.push(name.to_owned());
+                head = parent;
+            }
+            _ => return path.to_owned(),
+        }
+    }
+}
+
+/// The path without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Access;
+
+    fn allowed(local: &Path, text: &str) -> bool {
+        let access = Access {
+            local_paths: vec![local.to_owned()],
+            urls: vec!["s3://lake/patients".to_owned()],
+            ..Access::default()
+        };
+        let settings = Settings {
+            folder: local.to_owned(),
+            access,
+            ..Settings::default()
+        };
+        place(text, local).is_ok_and(|place| allow(&place, &settings).is_ok())
+    }
+
+    #[test]
+    fn a_request_reaches_what_lies_below_an_allowed_folder_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        assert!(allowed(path, "tables/patients"));
+        assert!(allowed(path, &path.join("x y").display().to_string()));
+        assert!(allowed(path, &format!("file://{}/a", path.display())));
+        assert!(!allowed(path, "../elsewhere"));
+        assert!(!allowed(path, "tables/../../elsewhere"));
+        assert!(!allowed(path, "/etc"));
+        assert!(!allowed(path, ""));
+    }
+
+    #[test]
+    fn a_link_does_not_lead_out_of_an_allowed_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc", folder.path().join("link")).unwrap();
+        assert!(!allowed(folder.path(), "link/table"));
+    }
+
+    #[test]
+    fn a_url_is_allowed_by_folders_and_not_by_letters() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(allowed(folder.path(), "s3://lake/patients"));
+        assert!(allowed(folder.path(), "s3://lake/patients/flat"));
+        assert!(!allowed(folder.path(), "s3://lake/patients-of-others"));
+        assert!(!allowed(folder.path(), "s3://lake/patients/../others"));
+        assert!(!allowed(folder.path(), "s3://other"));
+    }
+}

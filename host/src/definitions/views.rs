@@ -1,0 +1,221 @@
+//! Materialised views: the definitions that destinations use.
+//!
+//! `$materialize` keeps a copy of the definition under the view's name. A later edit of the `ViewDefinition` does
+//! not touch it; a later `$materialize` replaces it, and the destinations that use the view take it up at their
+//! next batch.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lakefeed_view::{CompileOptions, View, ViewDefinition, ViewErrors};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::delivery::MaterializedView;
+use crate::issue::{Issue, IssueCode};
+use crate::log::{Log, LogError};
+
+/// The space of the store where materialised definitions are kept.
+const SPACE: &str = "materialized-view";
+/// The schema that SQL users find views in.
+const SCHEMA: &str = "sof";
+
+/// The materialised views of one host.
+pub struct Views {
+    log: Arc<dyn Log>,
+    by_name: Mutex<BTreeMap<String, Entry>>,
+}
+
+struct Entry {
+    kept: Kept,
+    sender: watch::Sender<Arc<MaterializedView>>,
+}
+
+/// What the store keeps of a materialised view.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept {
+    /// Grows with each `$materialize`.
+    version: u64,
+    /// `view`, `materialized-view` or `table`.
+    kind: String,
+    /// The id of the ViewDefinition that it was made of; none for one given with the request.
+    definition_id: Option<String>,
+    definition: Value,
+}
+
+/// What `$materialize` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Materialized {
+    /// `sof.<name>`
+    pub view_name: String,
+    /// The type as asked for.
+    pub view_type: String,
+    /// `sof`
+    pub view_schema: String,
+}
+
+/// Why a view was not materialised.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterializeError {
+    /// The request or the definition is wrong.
+    #[error("the view cannot be materialised")]
+    Refused(Vec<Issue>),
+    /// The store failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Views {
+    pub(super) async fn load(log: Arc<dyn Log>, issues: &mut Vec<Issue>) -> Result<Self, LogError> {
+        let mut by_name = BTreeMap::new();
+        for (name, bytes) in log.all_kept(SPACE).await? {
+            let entry = serde_json::from_slice::<Kept>(&bytes)
+                .map_err(|_| {
+                    vec![Issue::new(
+                        IssueCode::Structure,
+                        "ViewDefinition",
+                        "the kept copy is damaged",
+                    )]
+                })
+                .and_then(|kept| Entry::new(&name, kept));
+            match entry {
+                Ok(entry) => drop(by_name.insert(name, entry)),
+                Err(found) => issues.extend(found),
+            }
+        }
+        Ok(Self {
+            log,
+            by_name: Mutex::new(by_name),
+        })
+    }
+
+    /// The view of a name, now and whenever it is materialised again.
+    pub fn by_name(&self, name: &str) -> Option<watch::Receiver<Arc<MaterializedView>>> {
+        self.lock().get(name).map(|entry| entry.sender.subscribe())
+    }
+
+    /// Whether a view is kept for SQL users as a `view`, `materialized-view` or `table`.
+    pub fn kind(&self, name: &str) -> Option<String> {
+        self.lock().get(name).map(|entry| entry.kept.kind.clone())
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Makes a view usable by destinations. The copy is durable when this returns.
+    pub async fn materialize(&self, resource: &Value, kind: &str) -> Result<Materialized, MaterializeError> {
+        check_kind(kind).map_err(|issue| MaterializeError::Refused(vec![issue]))?;
+        let (name, id) = named(resource).map_err(MaterializeError::Refused)?;
+        let version = self
+            .next_version(&name, id.as_deref())
+            .map_err(MaterializeError::Refused)?;
+        let kept = Kept {
+            version,
+            kind: kind.to_owned(),
+            definition_id: id,
+            definition: resource.clone(),
+        };
+        let bytes = serde_json::to_vec(&kept).unwrap_or_default();
+        let entry = Entry::new(&name, kept).map_err(MaterializeError::Refused)?;
+        self.log.put_kept(SPACE, &name, &bytes).await?;
+        self.put(&name, entry);
+        Ok(Materialized {
+            view_name: format!("{SCHEMA}.{name}"),
+            view_type: kind.to_owned(),
+            view_schema: SCHEMA.to_owned(),
+        })
+    }
+
+    fn put(&self, name: &str, entry: Entry) {
+        let mut by_name = self.lock();
+        match by_name.get_mut(name) {
+            Some(old) => {
+                old.sender.send_replace(Arc::clone(&entry.sender.borrow()));
+                old.kept = entry.kept;
+            }
+            None => drop(by_name.insert(name.to_owned(), entry)),
+        }
+    }
+
+    /// The number of the next materialisation, unless the name belongs to another definition.
+    fn next_version(&self, name: &str, id: Option<&str>) -> Result<u64, Vec<Issue>> {
+        match self.lock().get(name) {
+            None => Ok(1),
+            Some(entry)
+                if entry.kept.definition_id.as_deref() != id && entry.kept.definition_id.is_some() =>
+            {
+                let owner = entry.kept.definition_id.as_deref().unwrap_or_default();
+                let text =
+                    format!("the name `{name}` belongs to ViewDefinition/{owner}; choose another name");
+                Err(vec![Issue::new(IssueCode::Conflict, "ViewDefinition.name", text)])
+            }
+            Some(entry) => Ok(entry.kept.version + 1),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn new(name: &str, kept: Kept) -> Result<Self, Vec<Issue>> {
+        let definition = check(&kept.definition)?;
+        let view = MaterializedView {
+            name: name.to_owned(),
+            version: kept.version,
+            definition,
+        };
+        Ok(Self {
+            kept,
+            sender: watch::Sender::new(Arc::new(view)),
+        })
+    }
+}
+
+/// Checks a definition: its shape, every path, every type.
+pub fn check(resource: &Value) -> Result<ViewDefinition, Vec<Issue>> {
+    let definition = ViewDefinition::from_value(resource).map_err(|errors| issues(&errors))?;
+    View::compile(&definition, &CompileOptions::default()).map_err(|errors| issues(&errors))?;
+    Ok(definition)
+}
+
+/// The engine's errors, as issues.
+pub fn issues(errors: &ViewErrors) -> Vec<Issue> {
+    errors.errors.iter().map(issue).collect()
+}
+
+fn issue(error: &lakefeed_view::ViewError) -> Issue {
+    let place = error
+        .column
+        .map(|column| format!("column {column}: "))
+        .unwrap_or_default();
+    let text = format!("{place}{}; {} [{}]", error.problem, error.remedy, error.code);
+    Issue::new(IssueCode::Value, error.location.clone(), text)
+}
+
+fn check_kind(kind: &str) -> Result<(), Issue> {
+    match kind {
+        "view" | "materialized-view" | "table" => Ok(()),
+        _ => Err(Issue::new(
+            IssueCode::Value,
+            "Parameters.parameter[0].value",
+            "Invalid materialization type",
+        )),
+    }
+}
+
+/// The view's name and the resource's id.
+fn named(resource: &Value) -> Result<(String, Option<String>), Vec<Issue>> {
+    let id = resource["id"].as_str().map(str::to_owned);
+    match resource["name"].as_str() {
+        Some(name) => Ok((name.to_owned(), id)),
+        None => {
+            let text = "`name` is required: destinations call the view by it";
+            Err(vec![Issue::new(IssueCode::Required, "ViewDefinition.name", text)])
+        }
+    }
+}
