@@ -78,8 +78,9 @@ impl Topic {
     /// Whether the answer for a version depends on the one before.
     pub(crate) fn reads_previous(&self, version: &Version) -> bool {
         self.triggers.iter().any(|trigger| {
+            let criterion = trigger.criterion.as_ref();
             trigger.resource == version.key.resource_type()
-                && trigger.criterion.as_ref().is_some_and(Criterion::reads_previous)
+                && criterion.is_some_and(|criterion| criterion.expression().contains("%previous"))
         })
     }
 }
@@ -100,7 +101,11 @@ impl Trigger {
             Interaction::Create => None,
             Interaction::Update | Interaction::Delete => previous.map(|version| &*version.resource),
         };
-        criterion.matches(current, previous, &version.resource, &resource_meta(version))
+        // A criterion that cannot be evaluated on a resource fires: a row too many can be told apart later, a
+        // change that was left out cannot.
+        criterion
+            .matches(current, previous, &version.resource, &resource_meta(version))
+            .unwrap_or(true)
     }
 }
 
@@ -178,7 +183,10 @@ fn read_resource_type(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> 
         .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
         .unwrap_or(written);
     if !lakefeed_view::r4::is_resource_type(name) {
-        let near = crate::issue::suggestion(name, lakefeed_view::r4::resource_types());
+        let near = lakefeed_view::r4::nearest_resource_type(name);
+        let near = near
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default();
         issues.push(Issue::new(
             IssueCode::Value,
             expression,
@@ -216,7 +224,7 @@ fn read_criterion(
     match trigger.get("fhirPathCriteria")? {
         Value::String(text) if text.trim().is_empty() => None,
         Value::String(text) => Criterion::compile(text, resource)
-            .map_err(|error| issues.push(Issue::new(IssueCode::Value, expression, error.to_string())))
+            .map_err(|errors| issues.extend(errors.iter().map(|error| criterion_issue(&expression, error))))
             .ok(),
         _ => {
             let text = "`fhirPathCriteria` must be a string";
@@ -224,4 +232,13 @@ fn read_criterion(
             None
         }
     }
+}
+
+fn criterion_issue(expression: &str, error: &lakefeed_view::ViewError) -> Issue {
+    let place = error
+        .column
+        .map(|column| format!("column {column}: "))
+        .unwrap_or_default();
+    let text = format!("{place}{}; {} [{}]", error.problem, error.remedy, error.code);
+    Issue::new(IssueCode::Value, expression, text)
 }

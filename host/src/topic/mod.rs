@@ -122,3 +122,6 @@ impl Topics {
         *guard = Arc::new(set);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! What fires when: a trigger, the version before, the version that is made.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::change::{Offset, ResourceKey, Sequence, Timestamp, VersionStatus};
+
+fn topic(trigger: Value) -> Topic {
+    let resource = json!({ "resourceType": "AidboxSubscriptionTopic", "id": "t", "url": "http://example.org/t",
+        "status": "active", "trigger": [trigger] });
+    let mut topic = Topic::parse(&resource).unwrap();
+    topic.version = 5;
+    topic.first_version = 5;
+    topic
+}
+
+fn version(status: VersionStatus, resource: Value) -> Version {
+    let kind = resource["resourceType"].as_str().unwrap().to_owned();
+    Version {
+        key: ResourceKey::new(&kind, "r-1").unwrap(),
+        sequence: Sequence(9),
+        status,
+        last_updated: Timestamp(2),
+        created_at: Timestamp(1),
+        resource: Bytes::from(resource.to_string()),
+        source: None,
+    }
+}
+
+fn observation(status: &str) -> Value {
+    json!({ "resourceType": "Observation", "id": "r-1", "status": status })
+}
+
+/// Whether a criterion over Observations fires, for `(before, now)` pairs written as statuses.
+fn fires(criterion: &str, before: Option<&str>, now: &str, made: VersionStatus) -> bool {
+    let topic = topic(json!({ "resource": "Observation", "fhirPathCriteria": criterion }));
+    let before = before.map(|status| version(VersionStatus::Created, observation(status)));
+    topic.wants(before.as_ref(), &version(made, observation(now)))
+}
+
+#[test]
+fn a_criterion_sees_the_current_and_the_previous_version() {
+    use VersionStatus::{Created, Deleted, Updated};
+    let became_final = "%current.status = 'final' and %previous.status != 'final'";
+    assert!(fires(became_final, Some("draft"), "final", Updated));
+    assert!(!fires(became_final, Some("final"), "final", Updated));
+    // Three-valued: nothing before means empty, and empty does not fire.
+    assert!(!fires(became_final, None, "final", Created));
+    let defensive = "%current.status = 'final' and (%previous.empty() or %previous.status != 'final')";
+    assert!(fires(defensive, None, "final", Created));
+    // On a delete `%current` is empty and a bare path is the deleted resource's.
+    assert!(!fires("%current.exists()", Some("final"), "final", Deleted));
+    assert!(fires(
+        "%previous.status = 'final'",
+        Some("final"),
+        "final",
+        Deleted
+    ));
+    assert!(fires("status = 'final'", Some("final"), "final", Deleted));
+    // A single item that is no boolean counts as true.
+    assert!(fires("status", None, "final", Created));
+}
+
+#[test]
+fn a_trigger_without_interactions_takes_all_three_and_any_trigger_is_enough() {
+    let all = topic(json!({ "resource": "Observation" }));
+    for made in [
+        VersionStatus::Created,
+        VersionStatus::Updated,
+        VersionStatus::Deleted,
+        VersionStatus::Recreated,
+    ] {
+        assert!(all.wants(None, &version(made, observation("final"))), "{made:?}");
+    }
+    let deletes = topic(json!({ "resource": "Observation", "supportedInteraction": ["delete"] }));
+    assert!(!deletes.wants(None, &version(VersionStatus::Created, observation("final"))));
+    assert!(deletes.wants(None, &version(VersionStatus::Deleted, observation("final"))));
+    assert!(!all.wants(
+        None,
+        &version(VersionStatus::Created, json!({ "resourceType": "Patient" }))
+    ));
+}
+
+#[test]
+fn a_topic_that_is_not_active_wants_nothing() {
+    let resource = json!({ "url": "u", "status": "retired", "trigger": [{ "resource": "Observation" }] });
+    let topic = Topic::parse(&resource).unwrap();
+    assert!(!topic.wants(None, &version(VersionStatus::Created, observation("final"))));
+}
+
+fn refused(resource: &Value) -> Vec<String> {
+    Topic::parse(resource)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn every_wrong_element_of_a_topic_is_named() {
+    let issues = refused(&json!({ "status": "on", "trigger": [
+        { "resource": "Pateint" },
+        { "resource": "Patient", "supportedInteraction": ["merge"] },
+        { "resource": "Patient", "fhirPathCriteria": "name.where(" }
+    ] }));
+    let starts = [
+        "AidboxSubscriptionTopic.url: `url` is required",
+        "AidboxSubscriptionTopic.status: not a status of a topic",
+        "AidboxSubscriptionTopic.trigger[0].resource: not a resource type of FHIR R4; did you mean `Patient`?",
+        "AidboxSubscriptionTopic.trigger[1].supportedInteraction: ",
+        "AidboxSubscriptionTopic.trigger[2].fhirPathCriteria: ",
+    ];
+    assert_eq!(issues.len(), starts.len(), "{issues:#?}");
+    for (issue, start) in issues.iter().zip(starts) {
+        assert!(issue.starts_with(start), "{issue}");
+    }
+}
+
+#[test]
+fn what_was_decided_at_the_write_stands_and_older_changes_are_decided_at_the_read() {
+    let topics = Arc::new(Topics::default());
+    topics.put(topic(
+        json!({ "resource": "Observation", "fhirPathCriteria": "%previous.exists()" }),
+    ));
+    let change = |known, wanted: &[&str], previous| Change {
+        offset: Offset::START,
+        version: version(VersionStatus::Updated, observation("final")),
+        matched: Matched {
+            topics_known: known,
+            topics: wanted.iter().map(ToString::to_string).collect(),
+        },
+        previous,
+    };
+    assert_eq!(
+        topics.wants("t", &change(5, &["t"], None), None),
+        Decision::Wanted
+    );
+    assert_eq!(
+        topics.wants("t", &change(6, &[], None), None),
+        Decision::NotWanted
+    );
+    let older = change(4, &[], Some(Sequence(3)));
+    assert_eq!(topics.wants("t", &older, None), Decision::NeedsPrevious);
+    let before = version(VersionStatus::Created, observation("draft"));
+    assert_eq!(topics.wants("t", &older, Some(&before)), Decision::Wanted);
+    assert_eq!(topics.wants("other", &older, None), Decision::NoTopic);
+}
+
+#[test]
+fn a_write_is_matched_by_the_topics_of_its_moment() {
+    let topics = Arc::new(Topics::default());
+    let matcher = topics.matcher();
+    let made = version(VersionStatus::Created, observation("final"));
+    assert_eq!(matcher(None, &made), Matched::default());
+    topics.put(topic(json!({ "resource": "Observation" })));
+    assert_eq!(
+        matcher(None, &made),
+        Matched {
+            topics_known: 5,
+            topics: vec!["t".to_owned()]
+        }
+    );
+    topics.remove("t");
+    assert_eq!(
+        matcher(None, &made),
+        Matched {
+            topics_known: 5,
+            topics: Vec::new()
+        }
+    );
+}
