@@ -112,9 +112,9 @@ impl Trigger {
 /// What the engine's `getAidbox…()` functions answer for a version.
 pub(crate) fn resource_meta(version: &Version) -> lakefeed_view::ResourceMeta {
     lakefeed_view::ResourceMeta {
-        ts_micros: version.last_updated.0,
-        cts_micros: version.created_at.0,
-        status: version.status.as_str(),
+        ts: version.last_updated.0,
+        cts: version.created_at.0,
+        status: version.status.as_str().to_owned(),
         txid: i64::try_from(version.sequence.0).unwrap_or(i64::MAX),
         deleted: version.status.interaction() == Interaction::Delete,
     }
