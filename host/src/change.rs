@@ -199,6 +199,11 @@ pub struct Matched {
     pub topics: Vec<String>,
 }
 
+/// Decides which topics want a change: called with the version before and the one that is being made, inside
+/// the transaction. It must be quick and must not block. A store may call it again for the same write when a
+/// transaction has to be repeated; only its answer within the one that commits is kept.
+pub type Matcher = Arc<dyn Fn(Option<&Version>, &Version) -> Matched + Send + Sync>;
+
 /// A change as the log gives it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

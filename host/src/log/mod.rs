@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::change::{
-    Body, Change, Interaction, Matched, Offset, ResourceKey, Sequence, Source, Timestamp, Version,
+    Body, Change, Interaction, Offset, ResourceKey, Sequence, Source, Timestamp, Version,
 };
 
 mod destination;
@@ -34,10 +34,7 @@ pub use open::{StoreUrl, open};
 /// Where a store reads the time; handed in, so that a test can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Decides which topics want a change: called with the version before and the one that is being made, inside
-/// the transaction. It must be quick and must not block. A store may call it again for the same write when a
-/// transaction has to be repeated; only its answer within the one that commits is kept.
-pub type Matcher = Arc<dyn Fn(Option<&Version>, &Version) -> Matched + Send + Sync>;
+pub use crate::change::Matcher;
 
 /// The store of resources, their history and the destinations' offsets.
 ///

@@ -8,8 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::change::{Change, Matched, Version};
-use crate::log::Matcher;
+use crate::change::{Change, Matched, Matcher, Version};
 
 mod definition;
 
