@@ -1,0 +1,35 @@
+//! `lakefeed backup` and `lakefeed restore`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::Failure;
+use super::output::Output;
+use crate::config::Config;
+use crate::log::{StoreInfo, sqlite};
+use crate::wiring;
+
+/// Copies the store to a file, also while a host runs on it.
+pub(super) async fn backup(config: Config, to: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
+    let info = sqlite::backup(&wiring::store_path(&config), &to).await?;
+    report(&info, &format!("backed up to {}", to.display()), output)
+}
+
+/// Puts a backup in the store's place.
+pub(super) async fn restore(config: Config, from: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
+    let store = wiring::store_path(&config);
+    let info = sqlite::restore(&from, &store).await?;
+    report(&info, &format!("restored to {}", store.display()), output)
+}
+
+fn report(info: &StoreInfo, what: &str, output: &Output) -> Result<ExitCode, Failure> {
+    output.found(&json!(info), || {
+        format!(
+            "{what}: {} resources in {} versions, {} destinations, schema version {}",
+            info.resources, info.versions, info.destinations, info.schema
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

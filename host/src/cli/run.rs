@@ -1,0 +1,27 @@
+//! `lakefeed run`
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use crate::config::Config;
+use crate::wiring::Host;
+
+/// Runs the host until SIGTERM or Ctrl-C; then it stops within ten seconds.
+pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Host::start(config).await?.serve(shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}

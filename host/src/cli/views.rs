@@ -1,0 +1,91 @@
+//! `lakefeed views compile` and `lakefeed views run`: the engine as a tool of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use lakefeed_view::{CompileOptions, View, ViewDefinition};
+use serde_json::json;
+
+use super::Failure;
+use super::output::{Output, table};
+
+mod rows;
+
+/// Views, without a store and without a host.
+#[derive(Debug, Subcommand)]
+pub(super) enum Views {
+    /// Check a ViewDefinition and show its columns
+    Compile {
+        /// The definition, a JSON file; `-` reads standard input
+        view: PathBuf,
+    },
+    /// Flatten NDJSON with a ViewDefinition and print the rows
+    Run(Run),
+}
+
+/// Flattens resources, one a line, and prints the rows: every column in order, what is empty as null, an empty
+/// collection as `[]`. Ends at the first resource that the view refuses.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The definition, a JSON file
+    view: PathBuf,
+    /// The resources, NDJSON; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// The form of the rows
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    format: Format,
+    /// Where the rows go, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The form of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// An object a line
+    Ndjson,
+    /// A header line and a line a row
+    Csv,
+    /// One array of objects
+    Json,
+    /// A Parquet file
+    Parquet,
+}
+
+impl Views {
+    pub(super) fn run(self, output: &Output) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Compile { view } => compile(&view, output),
+            Self::Run(run) => rows::print(&run),
+        }
+    }
+}
+
+fn compile(path: &Path, output: &Output) -> Result<ExitCode, Failure> {
+    let view = read_view(path)?;
+    let columns: Vec<_> = view
+        .columns()
+        .iter()
+        .map(|column| json!({ "name": column.name, "type": column.fhir_type, "collection": column.collection }))
+        .collect();
+    output.found(&json!({ "name": view.name(), "resource": view.resource(), "columns": columns }), || {
+        let row = |column: &lakefeed_view::ColumnInfo| {
+            let kind = if column.collection { format!("{} (list)", column.fhir_type) } else { column.fhir_type.clone() };
+            vec![column.name.clone(), kind]
+        };
+        table(&["column", "type"], &view.columns().iter().map(row).collect::<Vec<_>>())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_view(path: &Path) -> Result<View, Failure> {
+    let text = if path == Path::new("-") { std::io::read_to_string(std::io::stdin())?.into_bytes() } else { read(path)? };
+    let definition = ViewDefinition::parse(&text)?;
+    Ok(View::compile(&definition, &CompileOptions::default())?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()).into())
+}
