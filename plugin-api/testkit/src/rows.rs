@@ -1,0 +1,98 @@
+//! Rows of every type that the view engine builds.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::record_batch::RecordBatch;
+use lakefeed_plugin_api::{BatchMeta, Deadline, Source};
+
+/// So many rows, `first` being the number of the first one: one column of each scalar type, every third value null.
+#[must_use]
+pub fn sample(first: i64, rows: i64) -> RecordBatch {
+    let numbers = || first..first + rows;
+    let some = |number: i64| (number % 3 != 0).then_some(number);
+    let times: TimestampMicrosecondArray = numbers().map(|n| some(n).map(|n| n * 1_000_001)).collect();
+    let columns: [(&str, ArrayRef); 8] = [
+        (
+            "id",
+            Arc::new(
+                numbers()
+                    .map(|n| Some(format!("row-{n}")))
+                    .collect::<StringArray>(),
+            ),
+        ),
+        (
+            "day",
+            Arc::new(
+                numbers()
+                    .map(|n| some(n).map(|n| n as i32))
+                    .collect::<Date32Array>(),
+            ),
+        ),
+        ("time", Arc::new(times.with_timezone("+00:00"))),
+        (
+            "small",
+            Arc::new(
+                numbers()
+                    .map(|n| some(n).map(|n| n as i32))
+                    .collect::<Int32Array>(),
+            ),
+        ),
+        (
+            "large",
+            Arc::new(
+                numbers()
+                    .map(|n| some(n).map(|n| n << 40))
+                    .collect::<Int64Array>(),
+            ),
+        ),
+        (
+            "real",
+            Arc::new(
+                numbers()
+                    .map(|n| some(n).map(|n| n as f64 / 4.0))
+                    .collect::<Float64Array>(),
+            ),
+        ),
+        (
+            "flag",
+            Arc::new(
+                numbers()
+                    .map(|n| some(n).map(|n| n % 2 == 0))
+                    .collect::<BooleanArray>(),
+            ),
+        ),
+        (
+            "bytes",
+            Arc::new(
+                numbers()
+                    .map(|n| some(n).map(|n| n.to_be_bytes()))
+                    .collect::<BinaryArray>(),
+            ),
+        ),
+    ];
+    let columns = columns.map(|(name, column)| (name, column, true));
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+/// What goes with a batch of this number whose changes begin at these rows; schema 1, first attempt.
+#[must_use]
+pub fn meta(batch_number: u64, change_starts: &[u64]) -> BatchMeta {
+    BatchMeta {
+        destination: "testkit".into(),
+        generation: 1,
+        batch_number,
+        attempt: 1,
+        idempotency_key: format!("testkit-1-{batch_number}"),
+        first_offset: batch_number * 1000,
+        last_offset: batch_number * 1000 + change_starts.len().saturating_sub(1) as u64,
+        source: Source::Live,
+        schema_id: 1,
+        change_starts: change_starts.to_vec(),
+        deadline: Deadline::none(),
+        traceparent: String::new(),
+    }
+}

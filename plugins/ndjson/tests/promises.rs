@@ -1,0 +1,90 @@
+//! What the plugin promises, beyond the suite that every writer passes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, StringArray};
+use arrow::record_batch::RecordBatch;
+use lakefeed_plugin_api::{Check, CheckLevel, Plugin, TableRef, Writer};
+use lakefeed_plugin_ndjson::{Config, Ndjson};
+use lakefeed_plugin_testkit::{FakeHost, meta, run_writer_suite};
+
+fn writer(path: &Path) -> Ndjson {
+    Ndjson::create(
+        Config {
+            path: path.to_owned(),
+        },
+        FakeHost::new().host(),
+    )
+    .unwrap()
+}
+
+fn rows() -> RecordBatch {
+    let ids: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+    let numbers: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), Some(2)]));
+    RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("n", numbers, true)]).unwrap()
+}
+
+const ROWS: &str = "{\"id\":\"a\",\"n\":1}\n{\"id\":null,\"n\":2}\n";
+
+#[tokio::test]
+async fn it_passes_the_suite_of_writers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = 0;
+    run_writer_suite(|_| {
+        files += 1;
+        writer(&folder.path().join(format!("{files}.ndjson")))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_are_lines_and_a_later_instance_appends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.ndjson");
+    for number in 1..=2 {
+        let writer = writer(&path);
+        writer
+            .open(&TableRef::default(), rows().schema(), 1)
+            .await
+            .unwrap();
+        writer.write(rows(), &meta(number, &[0, 1])).await.unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), ROWS.repeat(2));
+}
+
+#[tokio::test]
+async fn half_a_line_that_a_crash_left_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.ndjson");
+    for (left, kept) in [
+        ("{\"id\":\"x\"}\n{\"id\":", "{\"id\":\"x\"}\n"),
+        ("{\"id", ""),
+        ("{}\n", "{}\n"),
+    ] {
+        fs::write(&path, left).unwrap();
+        let writer = writer(&path);
+        writer
+            .open(&TableRef::default(), rows().schema(), 1)
+            .await
+            .unwrap();
+        writer.write(rows(), &meta(1, &[0])).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}{ROWS}"));
+    }
+}
+
+#[tokio::test]
+async fn a_missing_folder_fails_the_check_and_the_opening_with_its_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = writer(&folder.path().join("no/rows.ndjson"));
+    assert!(writer.check(CheckLevel::Config).await.is_good());
+    let report = writer.check(CheckLevel::Connect).await;
+    assert_eq!(report.items[0].code, "NDJSON-002");
+    let error = writer
+        .open(&TableRef::default(), rows().schema(), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, "NDJSON-001");
+    assert!(error.hint.contains("folder"));
+}
