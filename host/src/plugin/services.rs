@@ -127,7 +127,7 @@ static LOG: abi::AbiHostLog = abi::AbiHostLog {
 static METRICS: abi::AbiHostMetrics = abi::AbiHostMetrics {
     size: size_of::<abi::AbiHostMetrics>() as u32,
     layout: abi::LAYOUT_HOST_METRICS,
-    register: Some(register_metric),
+    define: Some(register_metric),
     record: Some(record_metric),
     reserved: [0; 2],
 };

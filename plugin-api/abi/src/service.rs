@@ -95,7 +95,7 @@ pub struct AbiHostMetrics {
     pub layout: u32,
     /// Names a metric, once: kind 1 counter, 2 gauge, 3 histogram; `labels` is a JSON object of texts or empty. Returns
     /// its id, or 0 if the host will not keep it; recording to 0 does nothing.
-    pub register: Option<
+    pub define: Option<
         unsafe extern "C" fn(ctx: *mut c_void, kind: u32, name: AbiStr, help: AbiStr, labels: AbiStr) -> u64,
     >,
     /// Adds to a counter, sets a gauge, observes a histogram.

@@ -217,8 +217,8 @@ impl Services for ForeignHost {
         let id = self.with(self.tables.metrics, |table, ctx| {
             // SAFETY: the texts are lent for the length of the call, through the open gate.
             table
-                .register
-                .map(|register| unsafe { register(ctx, kind as u32, name, help, labels) })
+                .define
+                .map(|define| unsafe { define(ctx, kind as u32, name, help, labels) })
         });
         id.flatten().unwrap_or(0)
     }

@@ -49,7 +49,8 @@ async fn rows_are_lines_and_a_later_instance_appends() {
             .open(&TableRef::default(), rows().schema(), 1)
             .await
             .unwrap();
-        writer.write(rows(), &meta(number, &[0, 1])).await.unwrap();
+        let ack = writer.write(rows(), &meta(number, &[0, 1])).await.unwrap();
+        assert_eq!((ack.durable_prefix, ack.rows), (2, 2));
     }
     assert_eq!(fs::read_to_string(path).unwrap(), ROWS.repeat(2));
 }
@@ -69,7 +70,10 @@ async fn half_a_line_that_a_crash_left_is_cut_off() {
             .open(&TableRef::default(), rows().schema(), 1)
             .await
             .unwrap();
-        writer.write(rows(), &meta(1, &[0])).await.unwrap();
+        assert_eq!(
+            writer.write(rows(), &meta(1, &[0])).await.unwrap().durable_prefix,
+            1
+        );
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}{ROWS}"));
     }
 }
