@@ -12,3 +12,6 @@ mod tables;
 
 pub use self::descriptor::{descriptor, layout};
 pub use self::tables::Exported;
+
+#[cfg(test)]
+mod tests;
