@@ -1,1 +1,124 @@
-//! Routes to the other modules; no decisions.
+//! The HTTP surface: FHIR R4 JSON below `/fhir` in Aidbox's dialect, and the host's own pages beside it.
+//!
+//! [`serve`] answers requests for an [`App`] under [`Settings`]. A request passes the guards in this order: the
+//! connection's bounds (`server`), who asks (`auth`), the body's bounds (`limits`), the number of requests at
+//! once and the time for one (`router`); then one file an interaction or operation answers it. Nothing is decided
+//! here that another module could decide. Every error is an OperationOutcome (`outcome`), and neither an error nor
+//! the log repeats what a client sent.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::change::Timestamp;
+use crate::intake::Intake;
+use crate::log::{Log, Write, WriteError, Written};
+
+mod ask;
+mod auth;
+mod bundle;
+mod health;
+mod history;
+mod limits;
+mod metadata;
+mod outcome;
+mod patience;
+mod read;
+mod respond;
+mod route;
+mod router;
+mod search;
+mod server;
+mod tls;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::{Access, Client};
+pub use limits::Limits;
+pub use server::serve;
+pub use tls::Tls;
+
+/// FHIR's media type.
+const FHIR_JSON: &str = "application/fhir+json";
+/// JSON's media type, which FHIR clients use as well.
+const JSON: &str = "application/json";
+
+/// What requests are answered from.
+pub struct App {
+    /// The store; read from here, written through [`Intake`]'s writes.
+    pub log: Arc<dyn Log>,
+    /// Makes requests into writes.
+    pub intake: Intake,
+    /// When the server started.
+    pub started: Timestamp,
+}
+
+impl App {
+    /// Commits one write.
+    async fn write(&self, write: Write) -> Result<Written, WriteError> {
+        let mut written = self.log.write(vec![write]).await?;
+        written.pop().ok_or_else(|| {
+            WriteError::Log(crate::log::LogError::Unavailable {
+                reason: "the store gave no answer to a write".to_owned(),
+            })
+        })
+    }
+}
+
+/// How the listener behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may ask.
+    pub access: Access,
+    /// The listener's certificate; plain HTTP without.
+    pub tls: Option<Tls>,
+    /// The bounds.
+    pub limits: Limits,
+    /// The server's address as clients know it, for links; without it, it is taken from each request's `Host`.
+    pub base_url: Option<String>,
+}
+
+impl Default for Settings {
+    /// Plain HTTP for this machine only.
+    fn default() -> Self {
+        Self {
+            access: Access::Loopback,
+            tls: None,
+            limits: Limits::default(),
+            base_url: None,
+        }
+    }
+}
+
+/// Why the listener does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// HTTP-001. Without clients anybody who reaches the port could read everything. Listen on loopback, or
+    /// configure `[http] clients`.
+    #[error(
+        "`[http] listen` {address} is not loopback and no `[http] clients` are configured; add clients or listen on 127.0.0.1 [HTTP-001]"
+    )]
+    Open {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// HTTP-002. A certificate or key cannot be read or does not fit.
+    #[error("`[http] tls`: {path} cannot be used: {reason} [HTTP-002]", path = path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// HTTP-003. The listener does not work.
+    #[error("the listener has no address [HTTP-003]")]
+    Listener {
+        /// What the system says.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,213 @@
+//! Who may ask: HTTP Basic clients, or, without any, this machine only.
+
+use std::net::SocketAddr;
+
+use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use super::outcome::Outcome;
+
+/// A client that may ask. Its secret is kept as a digest only.
+#[derive(Clone)]
+pub struct Client {
+    name: String,
+    digest: [u8; 32],
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Client").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with its secret.
+    pub fn new(name: &str, secret: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            digest: digest(name, secret),
+        }
+    }
+
+    /// The client's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Who may ask.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Programs on this machine, without credentials. The listener must be on loopback, and the `Host` (and, from
+    /// a browser, the `Origin`) must name it, so that a web page elsewhere cannot reach in by a name of its own.
+    Loopback,
+    /// These clients, by HTTP Basic.
+    Clients(Vec<Client>),
+}
+
+impl Access {
+    /// Loopback when there are no clients, else the clients.
+    pub fn of(clients: Vec<Client>) -> Self {
+        match clients.is_empty() {
+            true => Self::Loopback,
+            false => Self::Clients(clients),
+        }
+    }
+
+    /// Whether clients must name themselves.
+    pub(super) fn has_clients(&self) -> bool {
+        matches!(self, Self::Clients(_))
+    }
+
+    /// Whether a listener at this address is safe under this rule.
+    pub(super) fn permits(&self, address: SocketAddr) -> bool {
+        self.has_clients() || address.ip().is_loopback()
+    }
+
+    /// Lets a request pass or refuses it.
+    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Outcome> {
+        match self {
+            Self::Loopback => check_loopback(headers, uri),
+            Self::Clients(clients) => check_clients(clients, headers),
+        }
+    }
+}
+
+fn digest(name: &str, secret: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // A name has no colon in HTTP Basic, so the two cannot run into each other.
+    hash.update(name.as_bytes());
+    hash.update(b":");
+    hash.update(secret.as_bytes());
+    hash.finalize().into()
+}
+
+/// Compares with every client whatever was found, in a time that does not depend on the secrets.
+fn check_clients(clients: &[Client], headers: &HeaderMap) -> Result<(), Outcome> {
+    let (name, secret) = basic(headers).ok_or_else(Outcome::unauthorized)?;
+    let given = digest(&name, &secret);
+    let known = clients
+        .iter()
+        .fold(Choice::from(0), |known, client| known | client.digest.ct_eq(&given));
+    match bool::from(known) {
+        true => Ok(()),
+        false => Err(Outcome::unauthorized()),
+    }
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (name, secret) = decoded.split_once(':')?;
+    Some((name.to_owned(), secret.to_owned()))
+}
+
+fn check_loopback(headers: &HeaderMap, uri: &Uri) -> Result<(), Outcome> {
+    let host = match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => text(headers, &HOST),
+    };
+    if !host.is_some_and(is_loopback_authority) {
+        return Err(forbidden("without credentials configured, `Host` must name this machine: localhost"));
+    }
+    if !headers.contains_key(ORIGIN) {
+        return Ok(());
+    }
+    let origin = text(headers, &ORIGIN).and_then(|origin| origin.split_once("://"));
+    match origin {
+        Some((_, authority)) if is_loopback_authority(authority) => Ok(()),
+        _ => Err(forbidden("without credentials configured, web pages from elsewhere may not ask")),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn forbidden(diagnostics: &str) -> Outcome {
+    Outcome::new(StatusCode::FORBIDDEN, "forbidden", diagnostics)
+}
+
+/// Whether `host` or `host:port` is a name of this machine that no other can take.
+fn is_loopback_authority(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    fn status(access: &Access, headers: &HeaderMap) -> u16 {
+        access
+            .check(headers, &Uri::from_static("/fhir/Patient"))
+            .map_or_else(|outcome| outcome.status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn a_client_is_known_by_name_and_secret_together() {
+        let access = Access::of(vec![Client::new("ops", "s:1"), Client::new("etl", "s2")]);
+        let basic = |text: &str| with(AUTHORIZATION, &format!("Basic {}", STANDARD.encode(text)));
+        assert_eq!(status(&access, &basic("ops:s:1")), 200);
+        assert_eq!(status(&access, &basic("etl:s2")), 200);
+        for wrong in ["ops:s2", "ops:", "ops", ":", "x:s:1"] {
+            assert_eq!(status(&access, &basic(wrong)), 401, "{wrong}");
+        }
+        assert_eq!(status(&access, &HeaderMap::new()), 401);
+        assert_eq!(status(&access, &with(AUTHORIZATION, "Bearer abc")), 401);
+        assert_eq!(status(&access, &with(AUTHORIZATION, "Basic %%%")), 401);
+    }
+
+    #[test]
+    fn a_name_that_was_rebound_to_loopback_is_refused() {
+        let access = Access::of(Vec::new());
+        for host in ["localhost", "localhost:8080", "127.0.0.1:80", "[::1]:8080", "LOCALHOST"] {
+            assert_eq!(status(&access, &with(HOST, host)), 200, "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example:80", "10.0.0.1", "127.0.0.1.nip.io", ""] {
+            assert_eq!(status(&access, &with(HOST, host)), 403, "{host}");
+        }
+        assert_eq!(status(&access, &HeaderMap::new()), 403);
+    }
+
+    #[test]
+    fn a_page_from_elsewhere_is_refused_even_when_it_asks_localhost() {
+        let access = Access::Loopback;
+        for (origin, expect) in [("http://localhost:8080", 200), ("https://evil.example", 403), ("null", 403)] {
+            let mut headers = with(HOST, "localhost:8080");
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            assert_eq!(status(&access, &headers), expect, "{origin}");
+        }
+    }
+
+    #[test]
+    fn without_clients_only_loopback_may_listen() {
+        let anywhere = SocketAddr::from(([0, 0, 0, 0], 80));
+        assert!(!Access::Loopback.permits(anywhere));
+        assert!(Access::Loopback.permits(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert!(Access::of(vec![Client::new("a", "b")]).permits(anywhere));
+    }
+
+    #[test]
+    fn a_client_prints_without_its_secret() {
+        assert_eq!(format!("{:?}", Client::new("ops", "hush")), r#"Client { name: "ops", .. }"#);
+    }
+}

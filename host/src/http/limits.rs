@@ -1,0 +1,142 @@
+//! The bounds that keep one client from holding the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::outcome::Outcome;
+
+/// Every bound of the listener.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The most bytes of a request's body; a longer one is answered 413.
+    pub max_body_bytes: usize,
+    /// The most bytes of all bodies that are read or worked on at once; one more is answered 503.
+    pub max_bodies_bytes: usize,
+    /// The most bytes of a request's head, and with it of its path; a longer one is answered 431.
+    pub max_header_bytes: usize,
+    /// How long a head may take to arrive, counted from the answer before it: a connection that is idle for
+    /// longer is closed.
+    pub header_timeout: Duration,
+    /// How long a body may take to arrive; a slower one is answered 408.
+    pub body_timeout: Duration,
+    /// How long the server works on a request once it is read; then it is answered 503.
+    pub request_timeout: Duration,
+    /// The same for a destination's creation, which asks the target.
+    pub bootstrap_timeout: Duration,
+    /// How long a client may refuse to take what it is sent before its connection is closed.
+    pub write_timeout: Duration,
+    /// The most connections; one more is answered 503 and closed.
+    pub max_connections: usize,
+    /// The most requests worked on at once; one more is answered 503.
+    pub max_requests: usize,
+    /// How long stopping waits for requests under way.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 16 * 1024 * 1024,
+            max_bodies_bytes: 256 * 1024 * 1024,
+            max_header_bytes: 32 * 1024,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(60),
+            bootstrap_timeout: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(30),
+            max_connections: 1024,
+            max_requests: 256,
+            drain_timeout: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Reads bodies within the bounds of size, time and the memory that all bodies together may take.
+#[derive(Debug, Clone)]
+pub(super) struct BodyReader {
+    limits: Limits,
+    /// One permit is a KiB.
+    memory: Arc<Semaphore>,
+}
+
+/// A body that was read, and its share of the memory until it is dropped.
+#[derive(Debug)]
+pub(super) struct ReadBody {
+    /// The body.
+    pub(super) bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl BodyReader {
+    /// A reader; all bodies read at a time share its memory.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let kib = limits.max_bodies_bytes / 1024 + 1;
+        Self {
+            limits: limits.clone(),
+            memory: Arc::new(Semaphore::new(kib.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// Reads a body whole.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody, Outcome> {
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok())
+            .and_then(|length| length.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > self.limits.max_body_bytes as u64) {
+            return Err(self.too_large());
+        }
+        match timeout(self.limits.body_timeout, self.collect(body)).await {
+            Ok(read) => read,
+            Err(_) => Err(Outcome::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "the body took too long to arrive",
+            )),
+        }
+    }
+
+    async fn collect(&self, mut body: Body) -> Result<ReadBody, Outcome> {
+        let mut share = self.share(0)?;
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|_| Outcome::bad_request("structure", "the body ended before its time"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if bytes.len() + data.len() > self.limits.max_body_bytes {
+                return Err(self.too_large());
+            }
+            bytes.extend_from_slice(&data);
+            let wanted = bytes.len() / 1024 + 1;
+            share.merge(self.share(wanted.saturating_sub(share.num_permits()))?);
+        }
+        Ok(ReadBody {
+            bytes: bytes.freeze(),
+            _share: share,
+        })
+    }
+
+    fn share(&self, kib: usize) -> Result<OwnedSemaphorePermit, Outcome> {
+        let permits = u32::try_from(kib).unwrap_or(u32::MAX);
+        self.memory
+            .clone()
+            .try_acquire_many_owned(permits)
+            .map_err(|_| Outcome::unavailable("too many large requests at once", 2))
+    }
+
+    fn too_large(&self) -> Outcome {
+        Outcome::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-long",
+            format!("a body may have {} bytes", self.limits.max_body_bytes),
+        )
+    }
+}

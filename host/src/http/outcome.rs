@@ -1,0 +1,272 @@
+//! [`Outcome`]: every error this server answers, as an OperationOutcome.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::intake::Refusal;
+use crate::log::{LogError, Refused, WriteError};
+
+use super::FHIR_JSON;
+
+/// An answer other than success.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    status: StatusCode,
+    issues: Vec<Issue>,
+    header: Option<(axum::http::HeaderName, HeaderValue)>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Issue {
+    /// `fatal`, `error`, `warning` or `information`.
+    pub(super) severity: &'static str,
+    /// A code of FHIR's issue-type value set.
+    pub(super) code: String,
+    /// What is wrong and what to do; holds no patient data.
+    pub(super) diagnostics: String,
+    /// The elements that are wrong, as FHIRPaths.
+    pub(super) expression: Vec<String>,
+}
+
+impl Issue {
+    /// A fatal issue without an expression.
+    pub(super) fn new(code: &str, diagnostics: impl Into<String>) -> Self {
+        Self {
+            severity: "fatal",
+            code: code.to_owned(),
+            diagnostics: diagnostics.into(),
+            expression: Vec::new(),
+        }
+    }
+
+    /// The same issue at an element.
+    pub(super) fn at(mut self, expression: impl Into<String>) -> Self {
+        self.expression.push(expression.into());
+        self
+    }
+
+    fn to_json(&self) -> Value {
+        let mut issue = json!({
+            "severity": self.severity,
+            "code": self.code,
+            "diagnostics": self.diagnostics,
+        });
+        if !self.expression.is_empty() {
+            issue["expression"] = json!(self.expression);
+        }
+        issue
+    }
+}
+
+impl Outcome {
+    /// One issue.
+    pub(super) fn new(status: StatusCode, code: &str, diagnostics: impl Into<String>) -> Self {
+        Self::of(status, vec![Issue::new(code, diagnostics)])
+    }
+
+    /// Several issues.
+    pub(super) fn of(status: StatusCode, issues: Vec<Issue>) -> Self {
+        Self {
+            status,
+            issues,
+            header: None,
+        }
+    }
+
+    /// 400: the request itself is wrong.
+    pub(super) fn bad_request(code: &str, diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, diagnostics)
+    }
+
+    /// 404: there is nothing here.
+    pub(super) fn not_found(diagnostics: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", diagnostics)
+    }
+
+    /// 405: something is here, but not for this method. `allowed` is the `Allow` header.
+    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
+        Self {
+            header: Some((ALLOW, HeaderValue::from_static(allowed))),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "not-supported",
+                format!("this method is not allowed here; allowed: {allowed}"),
+            )
+        }
+    }
+
+    /// 401: credentials are missing or wrong.
+    pub(super) fn unauthorized() -> Self {
+        Self {
+            header: Some((
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"lakefeed\", charset=\"UTF-8\""),
+            )),
+            ..Self::new(StatusCode::UNAUTHORIZED, "login", "the client's name and secret are required")
+        }
+    }
+
+    /// 503: not now. `seconds` is the `Retry-After` header.
+    pub(super) fn unavailable(diagnostics: impl Into<String>, seconds: u16) -> Self {
+        Self {
+            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", diagnostics)
+        }
+    }
+
+    /// 500: our fault. What happened is in the log, not in the answer.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "exception",
+            "the server failed at this request; its log says more",
+        )
+    }
+
+    /// The status that it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// As JSON, in the form that Aidbox gives it: an id that is the first issue's code, and a text.
+    pub(super) fn to_json(&self) -> Value {
+        let id = self.issues.first().map_or("exception", |issue| issue.code.as_str());
+        let lines: Vec<String> = self.issues.iter().map(|issue| escape_html(&issue.diagnostics)).collect();
+        json!({
+            "resourceType": "OperationOutcome",
+            "id": id,
+            "text": {
+                "status": "generated",
+                "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{}</div>", lines.join("<br/>")),
+            },
+            "issue": self.issues.iter().map(Issue::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A text as it may stand in HTML, in an element or in an attribute.
+pub(super) fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+impl IntoResponse for Outcome {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.to_json().to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match &refusal {
+            Refusal::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-long"),
+            Refusal::Json(_) => (StatusCode::BAD_REQUEST, "structure"),
+            Refusal::Body(_) => (StatusCode::UNPROCESSABLE_ENTITY, "structure"),
+            Refusal::UnknownType { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not-supported"),
+            Refusal::OtherType { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Refusal::Id { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "value"),
+            Refusal::Definition => (StatusCode::UNPROCESSABLE_ENTITY, "business-rule"),
+        };
+        let issue = Issue::new(code, refusal.to_string());
+        let issue = match refusal.expression() {
+            Some(expression) => issue.at(expression),
+            None => issue,
+        };
+        Self::of(status, vec![issue])
+    }
+}
+
+impl From<LogError> for Outcome {
+    fn from(error: LogError) -> Self {
+        tracing::warn!(error = %error, "the store refused a request");
+        match error {
+            LogError::Full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "no-store",
+                "no space is left for the store; nothing was written",
+            ),
+            LogError::ReadOnly { .. } => Self::unavailable("the store is read-only; nothing was written", 60),
+            LogError::Unavailable { .. } => Self::unavailable("the store is not available", 5),
+            LogError::Closed => Self::unavailable("the server is stopping", 5),
+            LogError::NoDestination { .. } => Self::not_found(error.to_string()),
+            LogError::DestinationExists { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", error.to_string())
+            }
+            _ => Self::internal(),
+        }
+    }
+}
+
+impl From<WriteError> for Outcome {
+    /// For a write whose request named a version or `*`; a create answers its own refusal.
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Log(error) => error.into(),
+            WriteError::Refused { refused, .. } => refused_precondition(refused),
+        }
+    }
+}
+
+fn refused_precondition(refused: Refused) -> Outcome {
+    Outcome::new(StatusCode::PRECONDITION_FAILED, "conflict", refused.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_the_form_that_aidbox_gives_it() {
+        let outcome = Outcome::not_found("there is no Patient/<x>");
+        assert_eq!(
+            outcome.to_json().to_string(),
+            concat!(
+                r#"{"resourceType":"OperationOutcome","id":"not-found","text":{"status":"generated","#,
+                r#""div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">there is no Patient/&lt;x&gt;</div>"},"#,
+                r#""issue":[{"severity":"fatal","code":"not-found","diagnostics":"there is no Patient/<x>"}]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_the_element() {
+        let refusal = Refusal::Id {
+            resource_type: "Patient".to_owned(),
+        };
+        let outcome = Outcome::from(refusal);
+        assert_eq!(outcome.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(outcome.to_json()["issue"][0]["expression"][0], "Patient.id");
+    }
+
+    #[test]
+    fn a_full_store_is_507_and_one_that_is_away_is_503_with_a_time_to_come_back() {
+        assert_eq!(Outcome::from(LogError::Full).status(), StatusCode::INSUFFICIENT_STORAGE);
+        let away = Outcome::from(LogError::Unavailable {
+            reason: "busy".to_owned(),
+        });
+        let response = away.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+    }
+}

@@ -1,0 +1,200 @@
+//! From a request to the function that answers it, with the guards around it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::ask::{Ask, answer_type};
+use super::limits::BodyReader;
+use super::outcome::Outcome;
+use super::route::Route;
+use super::{App, FHIR_JSON, Settings};
+use super::{health, history, metadata, read, search, write};
+
+/// Answers requests. Cheap to clone; all clones share their bounds.
+#[derive(Clone)]
+pub(super) struct Router(Arc<Inner>);
+
+struct Inner {
+    app: Arc<App>,
+    settings: Settings,
+    bodies: BodyReader,
+    requests: Semaphore,
+}
+
+impl Router {
+    /// A router over an app.
+    pub(super) fn new(app: Arc<App>, settings: &Settings) -> Self {
+        Self(Arc::new(Inner {
+            app,
+            bodies: BodyReader::new(&settings.limits),
+            requests: Semaphore::new(settings.limits.max_requests),
+            settings: settings.clone(),
+        }))
+    }
+
+    /// Answers one request; a panic underneath becomes a 500.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let method = request.method().clone();
+        let route = Route::of(request.uri().path());
+        let media_type = answer_type(request.uri().query(), request.headers());
+        let answered = AssertUnwindSafe(self.0.guarded(request, &route)).catch_unwind().await;
+        let mut response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(outcome)) => outcome.into_response(),
+            Err(_) => {
+                tracing::error!(%method, "a request made the server panic");
+                Outcome::internal().into_response()
+            }
+        };
+        dress(&mut response, media_type);
+        tracing::debug!(
+            %method,
+            resource_type = route.resource_type().unwrap_or_default(),
+            status = response.status().as_u16(),
+            elapsed_ms = started.elapsed().as_millis(),
+            "answered"
+        );
+        response
+    }
+}
+
+/// Gives a FHIR answer the media type that was asked for, and every answer the headers that keep browsers from
+/// guessing and caches from keeping patient data.
+fn dress(response: &mut Response, media_type: Option<&'static str>) {
+    let headers = response.headers_mut();
+    if let (Some(media_type), Some(stated)) = (media_type, headers.get_mut(CONTENT_TYPE))
+        && stated == FHIR_JSON
+    {
+        *stated = HeaderValue::from_static(media_type);
+    }
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(axum::http::header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("private, no-cache"));
+}
+
+impl Inner {
+    async fn guarded(&self, request: Request, route: &Route) -> Result<Response, Outcome> {
+        let (parts, body) = request.into_parts();
+        if !(*route == Route::Health && self.settings.access.has_clients()) {
+            self.settings.access.check(&parts.headers, &parts.uri)?;
+        }
+        let body = self.bodies.read(&parts.headers, body).await?;
+        let ask = Ask::new(
+            parts.method,
+            &parts.uri,
+            parts.headers,
+            body.bytes.clone(),
+            self.settings.base_url.as_deref(),
+            self.settings.tls.is_some(),
+        );
+        let permit = self.requests.try_acquire();
+        if permit.is_err() && *route != Route::Health {
+            return Err(Outcome::unavailable("too many requests at once", 1));
+        }
+        match timeout(self.time_for(route, &ask.method), self.dispatch(route, &ask)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Outcome::unavailable(
+                "the request took too long; whether it took effect is not known",
+                5,
+            )),
+        }
+    }
+
+    fn time_for(&self, route: &Route, method: &Method) -> Duration {
+        let limits = &self.settings.limits;
+        match route {
+            Route::Type(name) if name == "AidboxTopicDestination" && *method == Method::POST => {
+                limits.bootstrap_timeout
+            }
+            _ => limits.request_timeout,
+        }
+    }
+
+    async fn dispatch(&self, route: &Route, ask: &Ask) -> Result<Response, Outcome> {
+        if let Some(resource_type) = route.resource_type() {
+            known_type(resource_type)?;
+            refuse_other_formats(ask)?;
+        }
+        let app = &self.app;
+        match route {
+            Route::Health => only_get(ask, health::health(app).await),
+            Route::Metadata => only_get(ask, metadata::metadata(app, ask)),
+            Route::Root => Err(Outcome::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "not-supported",
+                "this server takes no bundles; send each resource to its own address",
+            )),
+            Route::Type(name) => on_type(app, ask, name).await,
+            Route::TypeSearch(name) => search::by_post(app, ask, name).await,
+            Route::Instance(name, id) => on_instance(app, ask, name, id).await,
+            Route::History(name, id) => match ask.method {
+                Method::GET | Method::HEAD => history::history(app, ask, name, id).await,
+                _ => Err(Outcome::method_not_allowed("GET")),
+            },
+            Route::Version(name, id, version) => match ask.method {
+                Method::GET | Method::HEAD => read::vread(app, ask, name, id, version).await,
+                _ => Err(Outcome::method_not_allowed("GET")),
+            },
+            Route::OtherDialect => Err(Outcome::not_found(
+                "only the FHIR dialect is served here: put `/fhir` before the path",
+            )),
+            _ => Err(Outcome::not_found("there is nothing at this path")),
+        }
+    }
+}
+
+async fn on_type(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
+    match ask.method {
+        Method::GET | Method::HEAD => search::by_get(app, ask, resource_type).await,
+        Method::POST => write::create(app, ask, resource_type).await,
+        _ => Err(Outcome::method_not_allowed("GET, POST")),
+    }
+}
+
+async fn on_instance(app: &App, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
+    match ask.method {
+        Method::GET | Method::HEAD => read::read(app, ask, resource_type, id).await,
+        Method::PUT => write::update(app, ask, resource_type, id).await,
+        Method::DELETE => write::delete(app, ask, resource_type, id).await,
+        _ => Err(Outcome::method_not_allowed("GET, PUT, DELETE")),
+    }
+}
+
+fn only_get(ask: &Ask, answer: Response<Body>) -> Result<Response, Outcome> {
+    match ask.method {
+        Method::GET | Method::HEAD => Ok(answer),
+        _ => Err(Outcome::method_not_allowed("GET")),
+    }
+}
+
+/// 404 for a type that does not exist; in a path it is the address that is wrong, not the content.
+fn known_type(resource_type: &str) -> Result<(), Outcome> {
+    crate::intake::known_type(resource_type).map_err(|refusal| Outcome::not_found(refusal.to_string()))
+}
+
+fn refuse_other_formats(ask: &Ask) -> Result<(), Outcome> {
+    let format = ask.parameter("_format").map(|format| format!("_format={format}"));
+    match answer_type(format.as_deref(), &ask.headers) {
+        Some(_) => Ok(()),
+        None => Err(Outcome::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not-supported",
+            "only JSON is answered: ask for `application/fhir+json`",
+        )),
+    }
+}

@@ -1,0 +1,58 @@
+//! 6.6 Auth: HTTP Basic clients, and this machine only without any.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::net::TcpListener;
+
+use super::Host;
+use crate::http::{Access, Client, HttpError, Settings};
+
+fn with_clients() -> Settings {
+    Settings {
+        access: Access::of(vec![Client::new("ops", "hush")]),
+        ..Settings::default()
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_credentials_is_401_and_says_what_is_wanted() {
+    let host = Host::start_with(with_clients()).await;
+    let answer = host.get("/fhir/Patient").await;
+    assert_eq!(answer.outcome(), "401 login");
+    assert!(answer.header("www-authenticate").starts_with("Basic realm="));
+    let basic = format!("Basic {}", STANDARD.encode("ops:hush"));
+    let answer = host.ask_with("GET /fhir/Patient", &[("Authorization", &basic)], "").await;
+    assert_eq!(answer.status, 200);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_health_check_asks_for_no_credentials() {
+    let host = Host::start_with(with_clients()).await;
+    assert_eq!(host.get("/health").await.status, 200);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_web_page_elsewhere_cannot_reach_a_server_without_credentials() {
+    let host = Host::start().await;
+    let rebound = b"GET /fhir/Patient HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(host.say(rebound).await.outcome(), "403 forbidden");
+    let crossing = host.ask_with("GET /fhir/Patient", &[("Origin", "https://evil.example")], "").await;
+    assert_eq!(crossing.outcome(), "403 forbidden");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn without_clients_a_listener_that_all_can_reach_is_refused() {
+    let host = Host::start().await;
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let app = std::sync::Arc::new(crate::http::App {
+        log: host.log.clone(),
+        intake: crate::intake::Intake::new(std::sync::Arc::new(|| unreachable!()), 1),
+        started: crate::change::Timestamp(0),
+    });
+    let served = crate::http::serve(listener, app, Settings::default(), host.shutdown.clone()).await;
+    assert!(matches!(served, Err(HttpError::Open { .. })));
+    host.stop().await;
+}

@@ -1,0 +1,132 @@
+//! Create, update and delete of resources that carry no meaning for this host.
+
+use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::change::{Body, Interaction, Version};
+use crate::intake;
+use crate::log::{Precondition, Refused, Write, WriteError, Written};
+
+use super::ask::{Ask, parse_query};
+use super::outcome::{Issue, Outcome};
+use super::{App, read, respond};
+
+/// Bodies from this size on are checked outside the threads that answer requests.
+const LARGE: usize = 256 * 1024;
+
+/// A create: 201, or 409 when its id is taken.
+pub(super) async fn create(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
+    let body = checked(app, ask, resource_type).await?;
+    if let Some(version) = existing(app, ask, resource_type).await? {
+        return Ok(respond::resource(StatusCode::OK, &version));
+    }
+    let write = app.intake.create(body)?;
+    match commit(app, write).await? {
+        Written::Version { version, .. } => Ok(respond::created(ask, &version)),
+        Written::Nothing => Err(Outcome::internal()),
+    }
+}
+
+/// An update, or a create under the client's id: 200 or 201.
+pub(super) async fn update(app: &App, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
+    let body = checked(app, ask, resource_type).await?;
+    let write = app.intake.update(id, body, precondition(ask)?)?;
+    match app.write(write).await? {
+        Written::Version { version, interaction } => Ok(updated(ask, &version, interaction)),
+        Written::Nothing => Err(Outcome::internal()),
+    }
+}
+
+/// A delete: 200 with what was deleted, 204 when nothing was there or `_no-content=true` asks for it.
+pub(super) async fn delete(app: &App, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
+    let key = intake::key(resource_type, id)?;
+    let write = app.intake.delete(key, precondition(ask)?);
+    Ok(deleted(ask, &app.write(write).await?))
+}
+
+/// The body of a create or update, checked.
+pub(super) async fn checked(app: &App, ask: &Ask, resource_type: &str) -> Result<Body, Outcome> {
+    ask.require_json()?;
+    if ask.body.len() < LARGE {
+        return Ok(app.intake.check(Some(resource_type), &ask.body)?);
+    }
+    let (intake, text, name) = (app.intake.clone(), ask.body.clone(), resource_type.to_owned());
+    let checked = tokio::task::spawn_blocking(move || intake.check(Some(&name), &text)).await;
+    Ok(checked.map_err(|_| Outcome::internal())??)
+}
+
+/// What `If-Match` and `If-None-Match` ask for.
+pub(super) fn precondition(ask: &Ask) -> Result<Precondition, Outcome> {
+    if let Some(value) = ask.header(&IF_MATCH) {
+        return intake::if_match(value).ok_or_else(|| {
+            Outcome::bad_request("value", "`If-Match` takes one version, as `W/\"7\"` or `7`, or `*`")
+        });
+    }
+    match ask.header(&IF_NONE_MATCH) {
+        Some(value) => intake::if_none_match(value)
+            .ok_or_else(|| Outcome::bad_request("value", "on a write `If-None-Match` takes only `*`")),
+        None => Ok(Precondition::None),
+    }
+}
+
+/// The answer to an update.
+pub(super) fn updated(ask: &Ask, version: &Version, interaction: Interaction) -> Response {
+    match interaction {
+        Interaction::Create => respond::created(ask, version),
+        _ => respond::resource(StatusCode::OK, version),
+    }
+}
+
+/// The answer to a delete.
+pub(super) fn deleted(ask: &Ask, written: &Written) -> Response {
+    match written {
+        Written::Version { version, .. } if !ask.is_set("_no-content") => {
+            respond::resource(StatusCode::OK, version)
+        }
+        Written::Version { version, .. } => {
+            respond::with_version(respond::empty(StatusCode::NO_CONTENT), version)
+        }
+        Written::Nothing => respond::empty(StatusCode::NO_CONTENT),
+    }
+}
+
+/// Writes a create; a taken id is a conflict.
+pub(super) async fn commit(app: &App, write: Write) -> Result<Written, Outcome> {
+    let key = write.key.clone();
+    app.write(write).await.map_err(|error| match error {
+        WriteError::Refused {
+            refused: Refused::Exists(_),
+            ..
+        } => {
+            let issue = Issue::new("conflict", format!("{key} exists already"));
+            let expression = format!("{}.id", key.resource_type());
+            Outcome::of(StatusCode::CONFLICT, vec![issue.at(expression)])
+        }
+        other => other.into(),
+    })
+}
+
+/// The living resource that `If-None-Exist: _id=…` names. Other searches are refused, since ignoring them would
+/// make a second resource.
+pub(super) async fn existing(
+    app: &App,
+    ask: &Ask,
+    resource_type: &str,
+) -> Result<Option<Version>, Outcome> {
+    const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
+    let Some(search) = ask.header(&IF_NONE_EXIST) else {
+        return Ok(None);
+    };
+    let search = search.split_once('?').map_or(search, |(_, query)| query);
+    match parse_query(search.as_bytes()).as_slice() {
+        [(name, id)] if name == "_id" => {
+            let current = app.log.current(&read::key(resource_type, id)?).await?;
+            Ok(current.filter(|version| version.status.interaction() != Interaction::Delete))
+        }
+        _ => Err(Outcome::bad_request(
+            "not-supported",
+            "`If-None-Exist` takes only `_id=…` here",
+        )),
+    }
+}

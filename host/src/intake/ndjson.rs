@@ -1,0 +1,281 @@
+//! NDJSON files and folders of them, read in a stream and written in small transactions.
+//!
+//! A file may be of any length: what is held is one batch being written, one being made and one line. A line that
+//! cannot be taken is reported by its file and number and the rest is imported. A resource becomes an update of
+//! its id, so that importing a file twice makes a second version and never a second resource.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use crate::log::{Log, LogError, Precondition, Write, WriteError};
+
+use super::{Intake, OWN_TYPES, Refusal};
+
+mod lines;
+
+use lines::{Line, Lines};
+
+/// How an import is cut into transactions.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportOptions {
+    /// The most resources in a transaction.
+    pub batch_resources: usize,
+    /// A transaction is closed when its resources have this many bytes.
+    pub batch_bytes: usize,
+    /// The most bad lines that the summary lists; all are counted.
+    pub listed_bad_lines: usize,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            batch_resources: 1000,
+            batch_bytes: 4 * 1024 * 1024,
+            listed_bad_lines: 100,
+        }
+    }
+}
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Resources that are stored.
+    pub imported: u64,
+    /// Lines that were refused.
+    pub refused: u64,
+    /// Bytes of the files that were read, as they are on disk.
+    pub bytes: u64,
+    /// Files that were finished.
+    pub files: u64,
+}
+
+/// A line that was not imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u64,
+    /// Why; says nothing of what is in it.
+    pub refusal: Refusal,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportSummary {
+    /// The counts.
+    pub progress: Progress,
+    /// The first of the refused lines.
+    pub bad_lines: Vec<BadLine>,
+}
+
+/// Why an import stopped. What was imported before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// INTAKE-008. A file or folder cannot be read.
+    #[error("{path} cannot be read: {source} [INTAKE-008]", path = path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// INTAKE-009. A folder holds no file whose name ends in `.ndjson`, `.jsonl` or one of them with `.gz`.
+    #[error("{path} holds no file that ends in .ndjson, .jsonl, .ndjson.gz or .jsonl.gz [INTAKE-009]", path = path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The NDJSON files that a path names: itself, or those in the folder and its folders, by name.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
+    let read = |source| ImportError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if !std::fs::metadata(path).map_err(read)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    collect(path, &mut found).map_err(read)?;
+    found.sort();
+    match found.is_empty() {
+        true => Err(ImportError::NoFiles {
+            path: path.to_owned(),
+        }),
+        false => Ok(found),
+    }
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        // A link to a folder above would never end, so links are not followed.
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), found)?;
+        } else if is_ndjson(&entry.path()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn is_ndjson(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    plain.ends_with(".ndjson") || plain.ends_with(".jsonl")
+}
+
+/// Imports files in order. `report` hears of the progress after each transaction and of each bad line at once.
+///
+/// Dropping the future stops the import after the transaction that is being written.
+pub async fn import(
+    log: &dyn Log,
+    intake: &Intake,
+    files: Vec<PathBuf>,
+    options: ImportOptions,
+    mut report: impl FnMut(Progress, Option<&BadLine>) + Send,
+) -> Result<ImportSummary, ImportError> {
+    // One batch waits while one is written: reading and checking go on beside the commit.
+    let (sender, mut receiver) = mpsc::channel(1);
+    let reader = Reader {
+        intake: intake.clone(),
+        options,
+        sender,
+        batch: Batch::default(),
+    };
+    let reading = tokio::task::spawn_blocking(move || reader.read_all(&files));
+    let mut summary = ImportSummary::default();
+    while let Some(batch) = receiver.recv().await {
+        take(log, batch, &mut summary, options.listed_bad_lines, &mut report).await?;
+    }
+    match reading.await {
+        Ok(read) => read.map(|()| summary),
+        Err(_) => Err(ImportError::Log(LogError::Closed)),
+    }
+}
+
+async fn take(
+    log: &dyn Log,
+    batch: Batch,
+    summary: &mut ImportSummary,
+    listed: usize,
+    report: &mut (impl FnMut(Progress, Option<&BadLine>) + Send),
+) -> Result<(), ImportError> {
+    let count = batch.writes.len() as u64;
+    if count > 0 {
+        log.write(batch.writes).await.map_err(|error| match error {
+            WriteError::Log(error) => error,
+            // A write without a precondition is never refused.
+            WriteError::Refused { refused, .. } => LogError::Unavailable {
+                reason: refused.to_string(),
+            },
+        })?;
+    }
+    let progress = &mut summary.progress;
+    progress.imported += count;
+    progress.bytes = batch.bytes_read;
+    progress.files = batch.files_read;
+    for bad_line in batch.bad_lines {
+        progress.refused += 1;
+        report(*progress, Some(&bad_line));
+        if summary.bad_lines.len() < listed {
+            summary.bad_lines.push(bad_line);
+        }
+    }
+    report(summary.progress, None);
+    Ok(())
+}
+
+/// What is written together.
+#[derive(Default)]
+struct Batch {
+    writes: Vec<Write>,
+    bad_lines: Vec<BadLine>,
+    resource_bytes: usize,
+    /// Bytes and files read up to the end of this batch.
+    bytes_read: u64,
+    files_read: u64,
+}
+
+/// Reads and checks lines on a thread of its own.
+struct Reader {
+    intake: Intake,
+    options: ImportOptions,
+    sender: mpsc::Sender<Batch>,
+    batch: Batch,
+}
+
+/// The import was given up.
+struct Stopped;
+
+impl Reader {
+    fn read_all(mut self, files: &[PathBuf]) -> Result<(), ImportError> {
+        for file in files {
+            let read = |source| ImportError::Read {
+                path: file.clone(),
+                source,
+            };
+            let before = self.batch.bytes_read;
+            let mut lines = Lines::open(file, self.intake.max_resource_bytes()).map_err(read)?;
+            while let Some(line) = lines.next_line().map_err(read)? {
+                self.take(file, before, &line);
+                if self.is_full() && self.send().is_err() {
+                    return Ok(());
+                }
+            }
+            self.batch.bytes_read = before + lines.bytes_read();
+            self.batch.files_read += 1;
+        }
+        // Nobody listens any more: the import was given up, which is its caller's matter.
+        let _: Result<(), Stopped> = self.send();
+        Ok(())
+    }
+
+    fn take(&mut self, file: &Path, bytes_before: u64, line: &Line<'_>) {
+        self.batch.bytes_read = bytes_before + line.bytes_read;
+        match self.write(line) {
+            Ok(write) => {
+                self.batch.resource_bytes += line.text.map_or(0, <[u8]>::len);
+                self.batch.writes.push(write);
+            }
+            Err(refusal) => self.batch.bad_lines.push(BadLine {
+                file: file.to_path_buf(),
+                line: line.number,
+                refusal,
+            }),
+        }
+    }
+
+    fn write(&self, line: &Line<'_>) -> Result<Write, Refusal> {
+        let text = line.text.ok_or(Refusal::TooLarge {
+            limit: self.intake.max_resource_bytes(),
+        })?;
+        let body = self.intake.check(None, text)?;
+        if OWN_TYPES.contains(&body.resource_type()) {
+            return Err(Refusal::Definition);
+        }
+        self.intake.put(body, None, Precondition::None)
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.writes.len() >= self.options.batch_resources
+            || self.batch.resource_bytes >= self.options.batch_bytes
+            || self.batch.bad_lines.len() >= self.options.batch_resources
+    }
+
+    fn send(&mut self) -> Result<(), Stopped> {
+        let next = Batch {
+            bytes_read: self.batch.bytes_read,
+            files_read: self.batch.files_read,
+            ..Batch::default()
+        };
+        let full = std::mem::replace(&mut self.batch, next);
+        self.sender.blocking_send(full).map_err(|_| Stopped)
+    }
+}

@@ -1,0 +1,176 @@
+//! The lines of a file, plain or gzip, of bounded length.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use flate2::read::MultiGzDecoder;
+
+const BUFFER: usize = 256 * 1024;
+
+/// One line.
+pub(super) struct Line<'a> {
+    /// Its number, from 1; empty lines count.
+    pub(super) number: u64,
+    /// Its text without the line's end; none when it is too long.
+    pub(super) text: Option<&'a [u8]>,
+    /// Bytes of the file read when it was.
+    pub(super) bytes_read: u64,
+}
+
+/// Reads lines; empty ones are passed over.
+pub(super) struct Lines {
+    input: Box<dyn BufRead>,
+    bytes_read: Rc<Cell<u64>>,
+    max_bytes: usize,
+    number: u64,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    /// Opens a file; one that begins as gzip does is decompressed, whatever its name.
+    pub(super) fn open(path: &Path, max_bytes: usize) -> io::Result<Self> {
+        Self::new(File::open(path)?, max_bytes)
+    }
+
+    fn new(file: impl Read + 'static, max_bytes: usize) -> io::Result<Self> {
+        let bytes_read = Rc::new(Cell::new(0));
+        let counted = Counted {
+            inner: file,
+            count: bytes_read.clone(),
+        };
+        let mut raw = BufReader::with_capacity(BUFFER, counted);
+        let is_gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+        let input: Box<dyn BufRead> = match is_gzip {
+            true => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(raw))),
+            false => Box::new(raw),
+        };
+        Ok(Self {
+            input,
+            bytes_read,
+            max_bytes,
+            number: 0,
+            line: Vec::new(),
+        })
+    }
+
+    /// Bytes read of the file so far, compressed ones if it is compressed.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read.get()
+    }
+
+    /// The next line that is not empty.
+    pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+        loop {
+            let Some(is_whole) = self.read_line()? else {
+                return Ok(None);
+            };
+            self.number += 1;
+            if self.number == 1 && self.line.starts_with(b"\xef\xbb\xbf") {
+                self.line.drain(..3);
+            }
+            if self.line.last() == Some(&b'\r') {
+                self.line.pop();
+            }
+            if !is_whole || !self.line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some(Line {
+                    number: self.number,
+                    text: is_whole.then_some(self.line.as_slice()),
+                    bytes_read: self.bytes_read.get(),
+                }));
+            }
+        }
+    }
+
+    /// Reads up to the next end of line, keeping no more than the bound; whether all was kept, none at the end.
+    fn read_line(&mut self) -> io::Result<Option<bool>> {
+        self.line.clear();
+        let mut is_whole = true;
+        let mut is_any = false;
+        loop {
+            let chunk = self.input.fill_buf()?;
+            if chunk.is_empty() {
+                return Ok(is_any.then_some(is_whole));
+            }
+            is_any = true;
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let part = &chunk[..end.unwrap_or(chunk.len())];
+            // A byte more for the `\r` that is taken off.
+            if self.line.len() + part.len() <= self.max_bytes + 1 {
+                self.line.extend_from_slice(part);
+            } else {
+                is_whole = false;
+            }
+            let used = end.map_or(chunk.len(), |end| end + 1);
+            self.input.consume(used);
+            if end.is_some() {
+                return Ok(Some(is_whole));
+            }
+        }
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    count: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count.set(self.count.get() + read as u64);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn lines(text: &[u8]) -> String {
+        let mut lines = Lines::new(io::Cursor::new(text.to_vec()), 8).unwrap();
+        let mut found = String::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            let text = line.text.map_or("too long".into(), String::from_utf8_lossy);
+            found.push_str(&format!("{}:{text} ", line.number));
+        }
+        found
+    }
+
+    #[test]
+    fn lines_are_numbered_as_an_editor_does() {
+        assert_eq!(lines(b"a\n\nb\r\n  \nc"), "1:a 3:b 5:c ");
+        assert_eq!(lines(b""), "");
+        assert_eq!(lines(b"\xef\xbb\xbfa\n"), "1:a ");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_passed_over_and_the_next_is_read() {
+        assert_eq!(lines(b"12345678\n1234567890\nb\n"), "1:12345678 2:too long 3:b ");
+    }
+
+    #[test]
+    fn a_gzip_file_of_several_members_is_read_whole() {
+        let mut text = Vec::new();
+        for part in ["a\nb\n", "c\n"] {
+            let mut encoder = flate2::write::GzEncoder::new(&mut text, flate2::Compression::fast());
+            encoder.write_all(part.as_bytes()).unwrap();
+            encoder.finish().unwrap();
+        }
+        assert_eq!(lines(&text), "1:a 2:b 3:c ");
+    }
+
+    #[test]
+    fn a_gzip_file_that_ends_early_is_an_error_and_not_a_short_file() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"a\nb\n").unwrap();
+        let mut text = encoder.finish().unwrap();
+        text.truncate(text.len() - 6);
+        let mut lines = Lines::new(io::Cursor::new(text), 8).unwrap();
+        let ended = std::iter::from_fn(|| lines.next_line().map(|line| line.map(|_| ())).transpose()).last();
+        assert!(ended.unwrap().is_err());
+    }
+}
