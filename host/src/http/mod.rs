@@ -22,14 +22,19 @@ mod history;
 mod limits;
 mod metadata;
 mod outcome;
+mod parameters;
 mod patience;
+mod patient;
 mod read;
 mod respond;
 mod route;
 mod router;
+mod rows;
+mod run;
 mod search;
 mod server;
 mod tls;
+mod view;
 mod write;
 
 #[cfg(test)]
@@ -54,6 +59,8 @@ pub struct App {
     pub log: Arc<dyn Log>,
     /// Makes requests into writes.
     pub intake: Intake,
+    /// The most bytes of rows that `$run` answers.
+    pub max_run_bytes: usize,
     /// When the server started.
     pub started: Timestamp,
 }

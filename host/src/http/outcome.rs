@@ -82,6 +82,11 @@ impl Outcome {
         Self::new(StatusCode::BAD_REQUEST, code, diagnostics)
     }
 
+    /// 422: the content is wrong, in these places.
+    pub(super) fn unprocessable(issues: Vec<Issue>) -> Self {
+        Self::of(StatusCode::UNPROCESSABLE_ENTITY, issues)
+    }
+
     /// 404: there is nothing here.
     pub(super) fn not_found(diagnostics: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", diagnostics)
@@ -128,6 +133,7 @@ impl Outcome {
     }
 
     /// The status that it is answered with.
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }

@@ -18,7 +18,7 @@ use super::limits::BodyReader;
 use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
-use super::{health, history, metadata, read, search, write};
+use super::{health, history, metadata, read, run, search, view, write};
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
 #[derive(Clone)]
@@ -128,6 +128,8 @@ impl Inner {
     async fn dispatch(&self, route: &Route, ask: &Ask) -> Result<Response, Outcome> {
         if let Some(resource_type) = route.resource_type() {
             known_type(resource_type)?;
+        }
+        if !matches!(route, Route::TypeOperation(..) | Route::InstanceOperation(..)) {
             refuse_other_formats(ask)?;
         }
         let app = &self.app;
@@ -150,6 +152,10 @@ impl Inner {
                 Method::GET | Method::HEAD => read::vread(app, ask, name, id, version).await,
                 _ => Err(Outcome::method_not_allowed("GET")),
             },
+            Route::TypeOperation(name, operation) => on_operation(app, ask, name, None, operation).await,
+            Route::InstanceOperation(name, id, operation) => {
+                on_operation(app, ask, name, Some(id), operation).await
+            }
             Route::OtherDialect => Err(Outcome::not_found(
                 "only the FHIR dialect is served here: put `/fhir` before the path",
             )),
@@ -161,7 +167,10 @@ impl Inner {
 async fn on_type(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
     match ask.method {
         Method::GET | Method::HEAD => search::by_get(app, ask, resource_type).await,
-        Method::POST => write::create(app, ask, resource_type).await,
+        Method::POST => match resource_type {
+            view::VIEW => view::create(app, ask).await,
+            _ => write::create(app, ask, resource_type).await,
+        },
         _ => Err(Outcome::method_not_allowed("GET, POST")),
     }
 }
@@ -169,9 +178,25 @@ async fn on_type(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, 
 async fn on_instance(app: &App, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
     match ask.method {
         Method::GET | Method::HEAD => read::read(app, ask, resource_type, id).await,
-        Method::PUT => write::update(app, ask, resource_type, id).await,
+        Method::PUT => match resource_type {
+            view::VIEW => view::update(app, ask, id).await,
+            _ => write::update(app, ask, resource_type, id).await,
+        },
         Method::DELETE => write::delete(app, ask, resource_type, id).await,
         _ => Err(Outcome::method_not_allowed("GET, PUT, DELETE")),
+    }
+}
+
+async fn on_operation(
+    app: &App,
+    ask: &Ask,
+    resource_type: &str,
+    id: Option<&str>,
+    operation: &str,
+) -> Result<Response, Outcome> {
+    match (resource_type, operation, id) {
+        (view::VIEW, "run", id) => run::run(app, ask, id).await,
+        _ => Err(Outcome::not_found("there is no such operation here")),
     }
 }
 

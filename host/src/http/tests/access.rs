@@ -50,6 +50,7 @@ async fn without_clients_a_listener_that_all_can_reach_is_refused() {
     let app = std::sync::Arc::new(crate::http::App {
         log: host.log.clone(),
         intake: crate::intake::Intake::new(std::sync::Arc::new(|| unreachable!()), 1),
+        max_run_bytes: 1,
         started: crate::change::Timestamp(0),
     });
     let served = crate::http::serve(listener, app, Settings::default(), host.shutdown.clone()).await;

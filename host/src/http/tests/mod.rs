@@ -48,6 +48,7 @@ impl Host {
         let app = App {
             log: log.clone(),
             intake: Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes),
+            max_run_bytes: 1024 * 1024,
             started: Timestamp::now(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
