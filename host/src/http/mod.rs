@@ -40,9 +40,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-mod tests;
-
 pub use auth::{Access, Client};
 pub use limits::Limits;
 pub use server::serve;

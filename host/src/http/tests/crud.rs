@@ -63,8 +63,7 @@ async fn a_read_answers_200_then_404_or_410_when_there_is_nothing() {
 async fn a_read_of_what_the_client_has_answers_304() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
-    let read = |name, value: String| async {
-        let value = value;
+    let read = async |name: &str, value: String| {
         host.ask_with("GET /fhir/Patient/p-1", &[(name, value.as_str())], "").await
     };
     let known = read("If-None-Match", format!("W/\"{version}\"")).await;
@@ -109,8 +108,7 @@ async fn an_update_answers_201_then_200_and_ignores_the_id_in_the_body() {
 async fn if_match_takes_a_tag_or_a_bare_number_and_answers_412_when_it_is_another() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
-    let put = |value: String| async {
-        let value = value;
+    let put = async |value: String| {
         host.ask_with("PUT /fhir/Patient/p-1", &[("If-Match", value.as_str())], &patient("B")).await
     };
     let second = put(format!("W/\"{version}\"")).await;
@@ -126,14 +124,12 @@ async fn if_match_takes_a_tag_or_a_bare_number_and_answers_412_when_it_is_anothe
 #[tokio::test]
 async fn if_match_star_is_update_only_and_if_none_match_star_is_create_only() {
     let host = Host::start().await;
-    let put = |name: &'static str| async move {
-        (name, patient("A"))
+    let put = async |name: &str| {
+        host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &patient("A")).await
     };
-    let (name, body) = put("If-Match").await;
-    assert_eq!(host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &body).await.outcome(), "412 conflict");
-    let (name, body) = put("If-None-Match").await;
-    assert_eq!(host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &body).await.status, 201);
-    assert_eq!(host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &body).await.outcome(), "412 conflict");
+    assert_eq!(put("If-Match").await.outcome(), "412 conflict");
+    assert_eq!(put("If-None-Match").await.status, 201);
+    assert_eq!(put("If-None-Match").await.outcome(), "412 conflict");
     host.stop().await;
 }
 
