@@ -34,7 +34,10 @@ impl Ask {
         base: Option<&str>,
         is_tls: bool,
     ) -> Self {
-        let base = base.map_or_else(|| base_of(&headers, is_tls), |base| base.trim_end_matches('/').to_owned());
+        let base = base.map_or_else(
+            || base_of(&headers, is_tls),
+            |base| base.trim_end_matches('/').to_owned(),
+        );
         Self {
             method,
             query: parse_query(uri.query().unwrap_or_default().as_bytes()),
@@ -96,7 +99,12 @@ pub(super) fn parse_query(text: &[u8]) -> Vec<(String, String)> {
 
 /// Encodes a query's value so that it stays readable: FHIR's ids and tokens need no encoding.
 pub(super) fn encode(text: &str) -> impl std::fmt::Display + '_ {
-    const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b',').remove(b':');
+    const SET: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b',')
+        .remove(b':');
     utf8_percent_encode(text, SET)
 }
 
@@ -104,7 +112,10 @@ fn base_of(headers: &HeaderMap, is_tls: bool) -> String {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
-        .filter(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte)))
+        .filter(|host| {
+            host.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
+        })
         .unwrap_or("localhost");
     let scheme = if is_tls { "https" } else { "http" };
     format!("{scheme}://{host}")
@@ -161,8 +172,14 @@ mod tests {
         check_accept("text/html, application/xml;q=0.9, */*;q=0.8", Some(FHIR_JSON));
         check_accept("application/fhir+xml", None);
         check_accept("application/json;q=0", None);
-        assert_eq!(answer_type(Some("_format=json"), &HeaderMap::new()), Some(FHIR_JSON));
-        assert_eq!(answer_type(Some("_format=application/fhir+json"), &HeaderMap::new()), Some(FHIR_JSON));
+        assert_eq!(
+            answer_type(Some("_format=json"), &HeaderMap::new()),
+            Some(FHIR_JSON)
+        );
+        assert_eq!(
+            answer_type(Some("_format=application/fhir+json"), &HeaderMap::new()),
+            Some(FHIR_JSON)
+        );
         assert_eq!(answer_type(Some("_format=xml"), &HeaderMap::new()), None);
     }
 
@@ -176,7 +193,14 @@ mod tests {
             ("text/plain", false),
         ] {
             let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(stated))]);
-            let ask = Ask::new(Method::POST, &Uri::from_static("/fhir"), headers, Bytes::new(), None, false);
+            let ask = Ask::new(
+                Method::POST,
+                &Uri::from_static("/fhir"),
+                headers,
+                Bytes::new(),
+                None,
+                false,
+            );
             assert_eq!(ask.require_json().is_ok(), is_taken, "{stated}");
         }
     }
@@ -184,7 +208,14 @@ mod tests {
     #[test]
     fn a_host_header_cannot_put_markup_into_links() {
         let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("a\"><b>"))]);
-        let ask = Ask::new(Method::GET, &Uri::from_static("/"), headers, Bytes::new(), None, true);
+        let ask = Ask::new(
+            Method::GET,
+            &Uri::from_static("/"),
+            headers,
+            Bytes::new(),
+            None,
+            true,
+        );
         assert_eq!(ask.url("Patient"), "https://localhost/fhir/Patient");
     }
 }

@@ -20,7 +20,10 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Client").field("name", &self.name).finish_non_exhaustive()
+        formatter
+            .debug_struct("Client")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,9 +93,9 @@ fn digest(name: &str, secret: &str) -> [u8; 32] {
 fn check_clients(clients: &[Client], headers: &HeaderMap) -> Result<(), Outcome> {
     let (name, secret) = basic(headers).ok_or_else(Outcome::unauthorized)?;
     let given = digest(&name, &secret);
-    let known = clients
-        .iter()
-        .fold(Choice::from(0), |known, client| known | client.digest.ct_eq(&given));
+    let known = clients.iter().fold(Choice::from(0), |known, client| {
+        known | client.digest.ct_eq(&given)
+    });
     match bool::from(known) {
         true => Ok(()),
         false => Err(Outcome::unauthorized()),
@@ -116,7 +119,9 @@ fn check_loopback(headers: &HeaderMap, uri: &Uri) -> Result<(), Outcome> {
         None => text(headers, &HOST),
     };
     if !host.is_some_and(is_loopback_authority) {
-        return Err(forbidden("without credentials configured, `Host` must name this machine: localhost"));
+        return Err(forbidden(
+            "without credentials configured, `Host` must name this machine: localhost",
+        ));
     }
     if !headers.contains_key(ORIGIN) {
         return Ok(());
@@ -124,7 +129,9 @@ fn check_loopback(headers: &HeaderMap, uri: &Uri) -> Result<(), Outcome> {
     let origin = text(headers, &ORIGIN).and_then(|origin| origin.split_once("://"));
     match origin {
         Some((_, authority)) if is_loopback_authority(authority) => Ok(()),
-        _ => Err(forbidden("without credentials configured, web pages from elsewhere may not ask")),
+        _ => Err(forbidden(
+            "without credentials configured, web pages from elsewhere may not ask",
+        )),
     }
 }
 
@@ -142,9 +149,14 @@ fn is_loopback_authority(authority: &str) -> bool {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -179,10 +191,22 @@ mod tests {
     #[test]
     fn a_name_that_was_rebound_to_loopback_is_refused() {
         let access = Access::of(Vec::new());
-        for host in ["localhost", "localhost:8080", "127.0.0.1:80", "[::1]:8080", "LOCALHOST"] {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:80",
+            "[::1]:8080",
+            "LOCALHOST",
+        ] {
             assert_eq!(status(&access, &with(HOST, host)), 200, "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:80", "10.0.0.1", "127.0.0.1.nip.io", ""] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:80",
+            "10.0.0.1",
+            "127.0.0.1.nip.io",
+            "",
+        ] {
             assert_eq!(status(&access, &with(HOST, host)), 403, "{host}");
         }
         assert_eq!(status(&access, &HeaderMap::new()), 403);
@@ -191,7 +215,11 @@ mod tests {
     #[test]
     fn a_page_from_elsewhere_is_refused_even_when_it_asks_localhost() {
         let access = Access::Loopback;
-        for (origin, expect) in [("http://localhost:8080", 200), ("https://evil.example", 403), ("null", 403)] {
+        for (origin, expect) in [
+            ("http://localhost:8080", 200),
+            ("https://evil.example", 403),
+            ("null", 403),
+        ] {
             let mut headers = with(HOST, "localhost:8080");
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
             assert_eq!(status(&access, &headers), expect, "{origin}");
@@ -208,6 +236,9 @@ mod tests {
 
     #[test]
     fn a_client_prints_without_its_secret() {
-        assert_eq!(format!("{:?}", Client::new("ops", "hush")), r#"Client { name: "ops", .. }"#);
+        assert_eq!(
+            format!("{:?}", Client::new("ops", "hush")),
+            r#"Client { name: "ops", .. }"#
+        );
     }
 }

@@ -14,7 +14,12 @@ use super::search::{COUNT, count_of, is_about_the_answer};
 use super::{App, read, respond};
 
 /// A resource's versions, newest first, in pages of `_count`.
-pub(super) async fn history(app: &App, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
+pub(super) async fn history(
+    app: &App,
+    ask: &Ask,
+    resource_type: &str,
+    id: &str,
+) -> Result<Response, Outcome> {
     let key = read::key(resource_type, id)?;
     let page = Page::of(ask)?;
     let total = app.log.history_len(&key).await?;
@@ -26,13 +31,18 @@ pub(super) async fn history(app: &App, ask: &Ask, resource_type: &str, id: &str)
     let has_more = versions.len() > page.count;
     versions.truncate(page.count);
     let first = ask.url(&format!("{key}/_history?_count={}", page.count));
-    let here = page.before.map_or_else(|| first.clone(), |before| format!("{first}&_before={before}"));
+    let here = page
+        .before
+        .map_or_else(|| first.clone(), |before| format!("{first}&_before={before}"));
     let mut links = vec![("self", here), ("first", first.clone())];
     if let (true, Some(last)) = (has_more, versions.last()) {
         links.push(("next", format!("{first}&_before={}", last.sequence)));
     }
     let entries: Vec<Entry> = versions.iter().map(|version| entry(ask, version)).collect();
-    Ok(respond::fhir(StatusCode::OK, bundle("history", total, &links, &entries)))
+    Ok(respond::fhir(
+        StatusCode::OK,
+        bundle("history", total, &links, &entries),
+    ))
 }
 
 struct Page {

@@ -33,7 +33,15 @@ pub(super) fn metadata(app: &App, ask: &Ask) -> Response {
 
 fn resource(name: &'static str) -> Value {
     let is_fixed = name == "AidboxTopicDestination";
-    let interactions = ["create", "read", "vread", "update", "delete", "history-instance", "search-type"];
+    let interactions = [
+        "create",
+        "read",
+        "vread",
+        "update",
+        "delete",
+        "history-instance",
+        "search-type",
+    ];
     let interactions: Vec<Value> = interactions
         .iter()
         .filter(|code| !(is_fixed && **code == "update"))
@@ -62,7 +70,12 @@ fn search_parameters(name: &str) -> Vec<Value> {
     let own: &[(&str, &str)] = match name {
         "AidboxSubscriptionTopic" => &[("url", "uri"), ("status", "token")],
         "AidboxTopicDestination" => &[("topic", "token"), ("kind", "token")],
-        "ViewDefinition" => &[("url", "uri"), ("name", "string"), ("resource", "token"), ("status", "token")],
+        "ViewDefinition" => &[
+            ("url", "uri"),
+            ("name", "string"),
+            ("resource", "token"),
+            ("status", "token"),
+        ],
         _ => &[],
     };
     [("_id", "token")]

@@ -111,7 +111,11 @@ impl Outcome {
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Basic realm=\"lakefeed\", charset=\"UTF-8\""),
             )),
-            ..Self::new(StatusCode::UNAUTHORIZED, "login", "the client's name and secret are required")
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "login",
+                "the client's name and secret are required",
+            )
         }
     }
 
@@ -140,8 +144,15 @@ impl Outcome {
 
     /// As JSON, in the form that Aidbox gives it: an id that is the first issue's code, and a text.
     pub(super) fn to_json(&self) -> Value {
-        let id = self.issues.first().map_or("exception", |issue| issue.code.as_str());
-        let lines: Vec<String> = self.issues.iter().map(|issue| escape_html(&issue.diagnostics)).collect();
+        let id = self
+            .issues
+            .first()
+            .map_or("exception", |issue| issue.code.as_str());
+        let lines: Vec<String> = self
+            .issues
+            .iter()
+            .map(|issue| escape_html(&issue.diagnostics))
+            .collect();
         json!({
             "resourceType": "OperationOutcome",
             "id": id,
@@ -267,7 +278,10 @@ mod tests {
 
     #[test]
     fn a_full_store_is_507_and_one_that_is_away_is_503_with_a_time_to_come_back() {
-        assert_eq!(Outcome::from(LogError::Full).status(), StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(
+            Outcome::from(LogError::Full).status(),
+            StatusCode::INSUFFICIENT_STORAGE
+        );
         let away = Outcome::from(LogError::Unavailable {
             reason: "busy".to_owned(),
         });

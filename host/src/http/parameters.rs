@@ -67,7 +67,10 @@ struct Reference {
 
 impl WrittenParameter<'_> {
     fn value(&mut self) -> Option<String> {
-        let number = self.value_integer.or(self.value_positive_int).or(self.value_unsigned_int);
+        let number = self
+            .value_integer
+            .or(self.value_positive_int)
+            .or(self.value_unsigned_int);
         self.value_string
             .take()
             .or_else(|| self.value_code.take())
@@ -146,7 +149,9 @@ impl Parameter {
     /// The value as a count.
     pub(super) fn count(&self) -> Result<usize, Outcome> {
         let value = self.value.as_deref().unwrap_or_default();
-        value.parse().map_err(|_| self.refuse("value", "a whole number from 0"))
+        value
+            .parse()
+            .map_err(|_| self.refuse("value", "a whole number from 0"))
     }
 
     /// The value as a point in time.

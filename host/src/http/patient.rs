@@ -43,10 +43,15 @@ impl PatientFilter {
         if resource.resource_type == "Patient" {
             return resource.id.as_deref() == Some(&self.id);
         }
-        [resource.subject, resource.patient, resource.beneficiary, resource.individual]
-            .iter()
-            .flatten()
-            .any(|named| self.is_named(named))
+        [
+            resource.subject,
+            resource.patient,
+            resource.beneficiary,
+            resource.individual,
+        ]
+        .iter()
+        .flatten()
+        .any(|named| self.is_named(named))
     }
 
     fn is_named(&self, named: &Named) -> bool {
@@ -70,12 +75,30 @@ mod tests {
         for (resource, expect) in [
             (r#"{"resourceType":"Patient","id":"p-1"}"#, true),
             (r#"{"resourceType":"Patient","id":"p-2"}"#, false),
-            (r#"{"resourceType":"Encounter","subject":{"reference":"Patient/p-1"}}"#, true),
-            (r#"{"resourceType":"Encounter","subject":{"reference":"Patient/p-12"}}"#, false),
-            (r#"{"resourceType":"Encounter","subject":{"reference":"Group/p-1"}}"#, false),
-            (r#"{"resourceType":"Encounter","subject":{"reference":"http://a/Patient/p-1/_history/2"}}"#, true),
-            (r#"{"resourceType":"Claim","patient":{"reference":"Patient/p-1"}}"#, true),
-            (r#"{"resourceType":"Library","subject":[{"reference":"Patient/p-1"}]}"#, false),
+            (
+                r#"{"resourceType":"Encounter","subject":{"reference":"Patient/p-1"}}"#,
+                true,
+            ),
+            (
+                r#"{"resourceType":"Encounter","subject":{"reference":"Patient/p-12"}}"#,
+                false,
+            ),
+            (
+                r#"{"resourceType":"Encounter","subject":{"reference":"Group/p-1"}}"#,
+                false,
+            ),
+            (
+                r#"{"resourceType":"Encounter","subject":{"reference":"http://a/Patient/p-1/_history/2"}}"#,
+                true,
+            ),
+            (
+                r#"{"resourceType":"Claim","patient":{"reference":"Patient/p-1"}}"#,
+                true,
+            ),
+            (
+                r#"{"resourceType":"Library","subject":[{"reference":"Patient/p-1"}]}"#,
+                false,
+            ),
             (r#"{"resourceType":"Location"}"#, false),
         ] {
             assert_eq!(filter.matches(resource.as_bytes()), expect, "{resource}");

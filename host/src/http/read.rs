@@ -45,10 +45,17 @@ fn answer(ask: &Ask, key: &ResourceKey, version: Option<Version>) -> Result<Resp
         return Err(not_found(key));
     };
     if version.status == VersionStatus::Deleted {
-        return Err(Outcome::new(StatusCode::GONE, "deleted", format!("{key} was deleted")));
+        return Err(Outcome::new(
+            StatusCode::GONE,
+            "deleted",
+            format!("{key} was deleted"),
+        ));
     }
     if is_known(ask, &version) {
-        return Ok(respond::with_version(respond::empty(StatusCode::NOT_MODIFIED), &version));
+        return Ok(respond::with_version(
+            respond::empty(StatusCode::NOT_MODIFIED),
+            &version,
+        ));
     }
     Ok(respond::resource(StatusCode::OK, &version))
 }
@@ -62,9 +69,10 @@ pub(super) fn not_found(key: &ResourceKey) -> Outcome {
 fn is_known(ask: &Ask, version: &Version) -> bool {
     if let Some(tags) = ask.header(&IF_NONE_MATCH) {
         let current = version.sequence.to_string();
-        return tags.split(',').map(str::trim).any(|tag| {
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == current
-        });
+        return tags
+            .split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == current);
     }
     ask.header(&IF_MODIFIED_SINCE)
         .and_then(|date| DateTime::parse_from_rfc2822(date).ok())

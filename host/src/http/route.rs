@@ -73,9 +73,7 @@ impl Route {
                 Self::Version(resource_type.into(), id.into(), version.into())
             }
             [resource_type, id, last] => match last.strip_prefix('$') {
-                Some(operation) => {
-                    Self::InstanceOperation(resource_type.into(), id.into(), operation.into())
-                }
+                Some(operation) => Self::InstanceOperation(resource_type.into(), id.into(), operation.into()),
                 None => Self::Nothing,
             },
             _ => Self::Nothing,
@@ -110,7 +108,12 @@ fn decode(path: &str) -> Option<Vec<String>> {
     }
     trimmed
         .split('/')
-        .map(|segment| percent_decode_str(segment).decode_utf8().ok().map(|text| text.into_owned()))
+        .map(|segment| {
+            percent_decode_str(segment)
+                .decode_utf8()
+                .ok()
+                .map(|text| text.into_owned())
+        })
         .collect()
 }
 
@@ -133,9 +136,18 @@ mod tests {
         check("/fhir/Patient/_search", r#"TypeSearch("Patient")"#);
         check("/fhir/Patient/p-1", r#"Instance("Patient", "p-1")"#);
         check("/fhir/Patient/p-1/_history", r#"History("Patient", "p-1")"#);
-        check("/fhir/Patient/p-1/_history/7", r#"Version("Patient", "p-1", "7")"#);
-        check("/fhir/ViewDefinition/$run", r#"TypeOperation("ViewDefinition", "run")"#);
-        check("/fhir/ViewDefinition/%24run", r#"TypeOperation("ViewDefinition", "run")"#);
+        check(
+            "/fhir/Patient/p-1/_history/7",
+            r#"Version("Patient", "p-1", "7")"#,
+        );
+        check(
+            "/fhir/ViewDefinition/$run",
+            r#"TypeOperation("ViewDefinition", "run")"#,
+        );
+        check(
+            "/fhir/ViewDefinition/%24run",
+            r#"TypeOperation("ViewDefinition", "run")"#,
+        );
         check("/fhir/X/y/$status", r#"InstanceOperation("X", "y", "status")"#);
     }
 

@@ -48,7 +48,9 @@ impl Router {
         let method = request.method().clone();
         let route = Route::of(request.uri().path());
         let media_type = answer_type(request.uri().query(), request.headers());
-        let answered = AssertUnwindSafe(self.0.guarded(request, &route)).catch_unwind().await;
+        let answered = AssertUnwindSafe(self.0.guarded(request, &route))
+            .catch_unwind()
+            .await;
         let mut response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(outcome)) => outcome.into_response(),

@@ -47,7 +47,13 @@ pub(super) async fn run(app: &App, ask: &Ask, id: Option<&str>) -> Result<Respon
     let found = view::find(app, id, &parameters).await?;
     let compiled = tokio::task::spawn_blocking(move || view::compile(&found)).await;
     let compiled = compiled.map_err(|_| Outcome::internal())??;
-    let rows = Rows::new(&compiled, wanted.format, wanted.limit, wanted.has_header, app.max_run_bytes)?;
+    let rows = Rows::new(
+        &compiled,
+        wanted.format,
+        wanted.limit,
+        wanted.has_header,
+        app.max_run_bytes,
+    )?;
     let rows = match parameters.get("resource") {
         Some(_) => given(rows, &parameters, &wanted).await?,
         None => stored(app, &compiled, rows, &wanted).await?,
@@ -160,7 +166,10 @@ fn refused(error: RowsError, place: &str) -> Outcome {
 impl Wanted {
     fn wants(&self, resource: &[u8], last_updated: Timestamp) -> bool {
         self.since.is_none_or(|since| last_updated >= since)
-            && self.patient.as_ref().is_none_or(|patient| patient.matches(resource))
+            && self
+                .patient
+                .as_ref()
+                .is_none_or(|patient| patient.matches(resource))
     }
 }
 
@@ -177,8 +186,14 @@ fn meta_of(version: &Version) -> ResourceMeta {
 /// What a resource says of its own version.
 fn meta_of_text(text: &[u8]) -> ResourceMeta {
     let body = Body::parse(text).ok();
-    let time = body.as_ref().and_then(Body::last_updated).and_then(Timestamp::parse);
-    let version = body.as_ref().and_then(Body::version_id).and_then(|text| text.parse().ok());
+    let time = body
+        .as_ref()
+        .and_then(Body::last_updated)
+        .and_then(Timestamp::parse);
+    let version = body
+        .as_ref()
+        .and_then(Body::version_id)
+        .and_then(|text| text.parse().ok());
     ResourceMeta {
         ts: time.unwrap_or_default().0,
         cts: time.unwrap_or_default().0,

@@ -93,7 +93,9 @@ impl Wanted {
 
     /// Several `_id` parameters must all hold, the values of one may each.
     fn take_ids(&mut self, value: &str) {
-        let given = value.split(',').map(|id| id.rsplit('/').next().unwrap_or(id).to_owned());
+        let given = value
+            .split(',')
+            .map(|id| id.rsplit('/').next().unwrap_or(id).to_owned());
         self.ids = Some(match self.ids.take() {
             Some(ids) => given.filter(|id| ids.contains(id)).collect(),
             None => given.collect(),
@@ -140,7 +142,10 @@ fn unsupported(resource_type: &str) -> Outcome {
     known.extend(members(resource_type));
     Outcome::bad_request(
         "not-supported",
-        format!("a search parameter is not supported; supported here: {}", known.join(", ")),
+        format!(
+            "a search parameter is not supported; supported here: {}",
+            known.join(", ")
+        ),
     )
 }
 
@@ -167,7 +172,10 @@ async fn answer(
         links.push(("next", format!("{first}&_after={}", last.key.id())));
     }
     let entries: Vec<Entry> = versions.iter().map(|version| entry(ask, version)).collect();
-    Ok(respond::fhir(StatusCode::OK, bundle("searchset", total, &links, &entries)))
+    Ok(respond::fhir(
+        StatusCode::OK,
+        bundle("searchset", total, &links, &entries),
+    ))
 }
 
 /// The total, and the page with one resource more than asked for, which tells whether there is a next one.
@@ -238,7 +246,11 @@ mod tests {
         check("Patient", "_count=-1", "400 Bad Request");
         check("Patient", "name=Smith", "400 Bad Request");
         check("Patient", "url=x", "400 Bad Request");
-        check("AidboxSubscriptionTopic", "url=http://a/b", "_count=100&url=http:%2F%2Fa%2Fb");
+        check(
+            "AidboxSubscriptionTopic",
+            "url=http://a/b",
+            "_count=100&url=http:%2F%2Fa%2Fb",
+        );
         check("AidboxTopicDestination", "topic=t", "_count=100&topic=t");
     }
 }

@@ -31,7 +31,9 @@ pub async fn serve(
     settings: Settings,
     shutdown: CancellationToken,
 ) -> Result<(), HttpError> {
-    let address = listener.local_addr().map_err(|source| HttpError::Listener { source })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| HttpError::Listener { source })?;
     if !settings.access.permits(address) {
         return Err(HttpError::Open { address });
     }
@@ -52,7 +54,10 @@ pub async fn serve(
     drop(listener);
     server.tasks.close();
     if timeout(limits.drain_timeout, server.tasks.wait()).await.is_err() {
-        tracing::warn!(connections = server.tasks.len(), "stopped before all requests were answered");
+        tracing::warn!(
+            connections = server.tasks.len(),
+            "stopped before all requests were answered"
+        );
     }
     Ok(())
 }
@@ -132,7 +137,10 @@ impl Server {
             return;
         }
         let written = timeout(Duration::from_secs(1), stream.write_all(ANSWER)).await;
-        tracing::debug!(written = matches!(written, Ok(Ok(()))), "turned a connection away");
+        tracing::debug!(
+            written = matches!(written, Ok(Ok(()))),
+            "turned a connection away"
+        );
     }
 }
 

@@ -41,11 +41,14 @@ pub(super) struct Found {
 pub(super) async fn find(app: &App, id: Option<&str>, parameters: &Parameters) -> Result<Found, Outcome> {
     let (reference, resource) = (parameters.get("viewReference"), parameters.get("viewResource"));
     match (id, reference, resource) {
-        (Some(id), None, None) => stored(app, id).await?.ok_or_else(|| {
-            Outcome::not_found(format!("there is no {VIEW} of this id"))
-        }),
+        (Some(id), None, None) => stored(app, id)
+            .await?
+            .ok_or_else(|| Outcome::not_found(format!("there is no {VIEW} of this id"))),
         (None, Some(reference), None) => {
-            let id = reference.value.as_deref().and_then(|text| text.strip_prefix("ViewDefinition/"));
+            let id = reference
+                .value
+                .as_deref()
+                .and_then(|text| text.strip_prefix("ViewDefinition/"));
             let id = id.ok_or_else(|| reference.refuse("value", "write `ViewDefinition/` and the id"))?;
             let found = stored(app, id).await?;
             found.ok_or_else(|| reference.refuse("not-found", "there is no such ViewDefinition"))
@@ -60,7 +63,9 @@ pub(super) async fn find(app: &App, id: Option<&str>, parameters: &Parameters) -
         }
         _ => {
             let text = "name the view once: in the path, as `viewReference` or as `viewResource`";
-            Err(Outcome::unprocessable(vec![Issue::new("required", text).at("Parameters.parameter")]))
+            Err(Outcome::unprocessable(vec![
+                Issue::new("required", text).at("Parameters.parameter"),
+            ]))
         }
     }
 }
@@ -113,7 +118,10 @@ fn issues(errors: &ViewErrors, place: &str) -> Vec<Issue> {
         .errors
         .iter()
         .map(|error| {
-            let column = error.column.map(|column| format!("column {column}: ")).unwrap_or_default();
+            let column = error
+                .column
+                .map(|column| format!("column {column}: "))
+                .unwrap_or_default();
             let text = format!("{column}{}; {} [{}]", error.problem, error.remedy, error.code);
             let location = error.location.strip_prefix(VIEW).unwrap_or(&error.location);
             Issue::new("value", text).at(format!("{place}{location}"))

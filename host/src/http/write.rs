@@ -1,7 +1,7 @@
 //! Create, update and delete of resources that carry no meaning for this host.
 
-use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::StatusCode;
+use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::response::Response;
 
 use crate::change::{Body, Interaction, Version};
@@ -60,7 +60,10 @@ pub(super) async fn checked(app: &App, ask: &Ask, resource_type: &str) -> Result
 pub(super) fn precondition(ask: &Ask) -> Result<Precondition, Outcome> {
     if let Some(value) = ask.header(&IF_MATCH) {
         return intake::if_match(value).ok_or_else(|| {
-            Outcome::bad_request("value", "`If-Match` takes one version, as `W/\"7\"` or `7`, or `*`")
+            Outcome::bad_request(
+                "value",
+                "`If-Match` takes one version, as `W/\"7\"` or `7`, or `*`",
+            )
         });
     }
     match ask.header(&IF_NONE_MATCH) {
@@ -109,11 +112,7 @@ pub(super) async fn commit(app: &App, write: Write) -> Result<Written, Outcome> 
 
 /// The living resource that `If-None-Exist: _id=…` names. Other searches are refused, since ignoring them would
 /// make a second resource.
-pub(super) async fn existing(
-    app: &App,
-    ask: &Ask,
-    resource_type: &str,
-) -> Result<Option<Version>, Outcome> {
+pub(super) async fn existing(app: &App, ask: &Ask, resource_type: &str) -> Result<Option<Version>, Outcome> {
     const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
     let Some(search) = ask.header(&IF_NONE_EXIST) else {
         return Ok(None);

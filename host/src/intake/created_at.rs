@@ -57,7 +57,8 @@ fn meta(text: &[u8]) -> Option<&RawValue> {
 
 fn extension(meta: &RawValue) -> Option<&RawValue> {
     let meta: Meta<'_> = serde_json::from_str(meta.get()).ok()?;
-    meta.extension.filter(|extension| extension.get().starts_with('['))
+    meta.extension
+        .filter(|extension| extension.get().starts_with('['))
 }
 
 fn with(text: &[u8], meta: &RawValue, extension_text: &str) -> Bytes {
@@ -70,7 +71,10 @@ fn with(text: &[u8], meta: &RawValue, extension_text: &str) -> Bytes {
         None => {
             let is_empty = meta.get()[1..].trim_start().starts_with('}');
             let comma = if is_empty { "" } else { "," };
-            (offset(text, meta) + 1, format!("\"extension\":[{extension_text}]{comma}"))
+            (
+                offset(text, meta) + 1,
+                format!("\"extension\":[{extension_text}]{comma}"),
+            )
         }
     };
     let mut answer = Vec::with_capacity(text.len() + inserted.len());
@@ -139,7 +143,9 @@ mod tests {
     fn an_answer_says_when_the_resource_was_made() {
         assert_eq!(
             injected(r#"{"resourceType":"Patient","meta":{"versionId":"7"},"active":true}"#),
-            format!(r#"{{"resourceType":"Patient","meta":{{"extension":[{OURS}],"versionId":"7"}},"active":true}}"#)
+            format!(
+                r#"{{"resourceType":"Patient","meta":{{"extension":[{OURS}],"versionId":"7"}},"active":true}}"#
+            )
         );
     }
 

@@ -22,7 +22,11 @@ pub use precondition::{if_match, if_none_match};
 pub use refusal::Refusal;
 
 /// The types that exist beside FHIR R4's: what this host is set up with.
-pub const OWN_TYPES: [&str; 3] = ["AidboxSubscriptionTopic", "AidboxTopicDestination", "ViewDefinition"];
+pub const OWN_TYPES: [&str; 3] = [
+    "AidboxSubscriptionTopic",
+    "AidboxTopicDestination",
+    "ViewDefinition",
+];
 
 /// Turns requests into writes.
 #[derive(Clone)]
@@ -54,7 +58,7 @@ impl Intake {
                 limit: self.max_resource_bytes,
             });
         }
-        json::check_resource(text)?;
+        json::check_resource(text, json::Limits::default())?;
         let body = Body::parse(&created_at::strip(text))?;
         check_body_type(resource_type, &body)?;
         match body.id() {

@@ -126,7 +126,10 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 }
 
 fn is_ndjson(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let plain = name.strip_suffix(".gz").unwrap_or(name);
     plain.ends_with(".ndjson") || plain.ends_with(".jsonl")
 }

@@ -52,6 +52,7 @@ impl Refusal {
             Self::UnknownType { .. } | Self::Body(BodyError::ResourceType) => {
                 Some("Resource.resourceType".to_owned())
             }
+            Self::Json(error) => Some(error.path.clone()),
             Self::Body(BodyError::Member(member)) => Some(format!("Resource.{member}")),
             _ => None,
         }

@@ -21,7 +21,9 @@ async fn a_request_without_credentials_is_401_and_says_what_is_wanted() {
     assert_eq!(answer.outcome(), "401 login");
     assert!(answer.header("www-authenticate").starts_with("Basic realm="));
     let basic = format!("Basic {}", STANDARD.encode("ops:hush"));
-    let answer = host.ask_with("GET /fhir/Patient", &[("Authorization", &basic)], "").await;
+    let answer = host
+        .ask_with("GET /fhir/Patient", &[("Authorization", &basic)], "")
+        .await;
     assert_eq!(answer.status, 200);
     host.stop().await;
 }
@@ -38,7 +40,9 @@ async fn a_web_page_elsewhere_cannot_reach_a_server_without_credentials() {
     let host = Host::start().await;
     let rebound = b"GET /fhir/Patient HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     assert_eq!(host.say(rebound).await.outcome(), "403 forbidden");
-    let crossing = host.ask_with("GET /fhir/Patient", &[("Origin", "https://evil.example")], "").await;
+    let crossing = host
+        .ask_with("GET /fhir/Patient", &[("Origin", "https://evil.example")], "")
+        .await;
     assert_eq!(crossing.outcome(), "403 forbidden");
     host.stop().await;
 }

@@ -8,14 +8,23 @@ async fn a_create_answers_201_with_the_resource_and_its_headers() {
     let answer = host.ask("POST /fhir/Patient", &patient("Ash")).await;
     assert_eq!(answer.status, 201);
     let json = answer.json();
-    let (id, version) = (json["id"].as_str().unwrap(), json["meta"]["versionId"].as_str().unwrap());
+    let (id, version) = (
+        json["id"].as_str().unwrap(),
+        json["meta"]["versionId"].as_str().unwrap(),
+    );
     let location = format!("http://localhost/fhir/Patient/{id}/_history/{version}");
     assert_eq!(answer.header("location"), location);
     assert_eq!(answer.header("etag"), format!("W/\"{version}\""));
     assert!(answer.header("last-modified").ends_with(" GMT"));
     assert_eq!(answer.header("content-type"), "application/fhir+json");
-    assert_eq!(json["meta"]["extension"][0]["url"], "https://aidbox.app/ex/createdAt");
-    assert_eq!(json["meta"]["extension"][0]["valueInstant"], json["meta"]["lastUpdated"]);
+    assert_eq!(
+        json["meta"]["extension"][0]["url"],
+        "https://aidbox.app/ex/createdAt"
+    );
+    assert_eq!(
+        json["meta"]["extension"][0]["valueInstant"],
+        json["meta"]["lastUpdated"]
+    );
     host.stop().await;
 }
 
@@ -24,7 +33,10 @@ async fn a_create_honours_the_id_it_brings_and_answers_409_when_it_is_taken() {
     let host = Host::start().await;
     let body = r#"{"resourceType":"Patient","id":"p-1"}"#;
     assert_eq!(host.ask("POST /fhir/Patient", body).await.json()["id"], "p-1");
-    assert_eq!(host.ask("POST /fhir/Patient", body).await.outcome(), "409 conflict Patient.id");
+    assert_eq!(
+        host.ask("POST /fhir/Patient", body).await.outcome(),
+        "409 conflict Patient.id"
+    );
     host.stop().await;
 }
 
@@ -34,7 +46,13 @@ async fn a_create_with_if_none_exist_by_id_answers_the_one_that_exists() {
     let version = host.put_patient("p-1", "Ash").await;
     let ask = |search| host.ask_with_if_none_exist(search);
     let answer = ask("_id=p-1").await;
-    assert_eq!((answer.status, answer.json()["meta"]["versionId"].as_str().unwrap()), (200, version.as_str()));
+    assert_eq!(
+        (
+            answer.status,
+            answer.json()["meta"]["versionId"].as_str().unwrap()
+        ),
+        (200, version.as_str())
+    );
     assert_eq!(ask("_id=p-2").await.status, 201);
     assert_eq!(ask("name=x").await.outcome(), "400 not-supported");
     host.stop().await;
@@ -42,7 +60,12 @@ async fn a_create_with_if_none_exist_by_id_answers_the_one_that_exists() {
 
 impl Host {
     async fn ask_with_if_none_exist(&self, search: &str) -> super::Answer {
-        self.ask_with("POST /fhir/Patient", &[("If-None-Exist", search)], &patient("New")).await
+        self.ask_with(
+            "POST /fhir/Patient",
+            &[("If-None-Exist", search)],
+            &patient("New"),
+        )
+        .await
     }
 }
 
@@ -52,7 +75,10 @@ async fn a_read_answers_200_then_404_or_410_when_there_is_nothing() {
     assert_eq!(host.get("/fhir/Patient/p-1").await.outcome(), "404 not-found");
     host.put_patient("p-1", "Ash").await;
     let answer = host.get("/fhir/Patient/p-1").await;
-    assert_eq!((answer.status, answer.json()["name"][0]["family"].as_str()), (200, Some("Ash")));
+    assert_eq!(
+        (answer.status, answer.json()["name"][0]["family"].as_str()),
+        (200, Some("Ash"))
+    );
     host.ask("DELETE /fhir/Patient/p-1", "").await;
     assert_eq!(host.get("/fhir/Patient/p-1").await.outcome(), "410 deleted");
     assert_eq!(host.get("/fhir/Patient/a%2Fb").await.outcome(), "404 not-found");
@@ -64,13 +90,18 @@ async fn a_read_of_what_the_client_has_answers_304() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
     let read = async |name: &str, value: String| {
-        host.ask_with("GET /fhir/Patient/p-1", &[(name, value.as_str())], "").await
+        host.ask_with("GET /fhir/Patient/p-1", &[(name, value.as_str())], "")
+            .await
     };
     let known = read("If-None-Match", format!("W/\"{version}\"")).await;
     assert_eq!((known.status, known.body.len()), (304, 0));
     assert_eq!(known.header("etag"), format!("W/\"{version}\""));
     assert_eq!(read("If-None-Match", "W/\"0\"".to_owned()).await.status, 200);
-    let date = host.get("/fhir/Patient/p-1").await.header("last-modified").to_owned();
+    let date = host
+        .get("/fhir/Patient/p-1")
+        .await
+        .header("last-modified")
+        .to_owned();
     assert_eq!(read("If-Modified-Since", date).await.status, 304);
     let before = "Mon, 01 Jan 2001 00:00:00 GMT".to_owned();
     assert_eq!(read("If-Modified-Since", before).await.status, 200);
@@ -85,8 +116,14 @@ async fn a_vread_answers_each_version_and_410_for_the_deleted_one() {
     let deleted = host.ask("DELETE /fhir/Patient/p-1", "").await.json()["meta"]["versionId"].clone();
     let path = |version: &str| format!("/fhir/Patient/p-1/_history/{version}");
     let old = host.get(&path(&first)).await;
-    assert_eq!((old.status, old.json()["name"][0]["family"].as_str()), (200, Some("Ash")));
-    assert_eq!(host.get(&path(deleted.as_str().unwrap())).await.outcome(), "410 deleted");
+    assert_eq!(
+        (old.status, old.json()["name"][0]["family"].as_str()),
+        (200, Some("Ash"))
+    );
+    assert_eq!(
+        host.get(&path(deleted.as_str().unwrap())).await.outcome(),
+        "410 deleted"
+    );
     assert_eq!(host.get(&path("999999")).await.outcome(), "404 not-found");
     assert_eq!(host.get(&path("x")).await.outcome(), "404 not-found");
     host.stop().await;
@@ -98,7 +135,11 @@ async fn an_update_answers_201_then_200_and_ignores_the_id_in_the_body() {
     let body = r#"{"resourceType":"Patient","id":"other"}"#;
     let first = host.ask("PUT /fhir/Patient/p-1", body).await;
     assert_eq!((first.status, first.json()["id"].as_str()), (201, Some("p-1")));
-    assert!(first.header("location").starts_with("http://localhost/fhir/Patient/p-1/_history/"));
+    assert!(
+        first
+            .header("location")
+            .starts_with("http://localhost/fhir/Patient/p-1/_history/")
+    );
     let second = host.ask("PUT /fhir/Patient/p-1", body).await;
     assert_eq!((second.status, second.header("location")), (200, ""));
     host.stop().await;
@@ -109,7 +150,12 @@ async fn if_match_takes_a_tag_or_a_bare_number_and_answers_412_when_it_is_anothe
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
     let put = async |value: String| {
-        host.ask_with("PUT /fhir/Patient/p-1", &[("If-Match", value.as_str())], &patient("B")).await
+        host.ask_with(
+            "PUT /fhir/Patient/p-1",
+            &[("If-Match", value.as_str())],
+            &patient("B"),
+        )
+        .await
     };
     let second = put(format!("W/\"{version}\"")).await;
     assert_eq!(second.status, 200);
@@ -125,7 +171,8 @@ async fn if_match_takes_a_tag_or_a_bare_number_and_answers_412_when_it_is_anothe
 async fn if_match_star_is_update_only_and_if_none_match_star_is_create_only() {
     let host = Host::start().await;
     let put = async |name: &str| {
-        host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &patient("A")).await
+        host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &patient("A"))
+            .await
     };
     assert_eq!(put("If-Match").await.outcome(), "412 conflict");
     assert_eq!(put("If-None-Match").await.status, 201);
@@ -138,12 +185,20 @@ async fn the_first_delete_answers_200_with_the_resource_and_the_next_204() {
     let host = Host::start().await;
     host.put_patient("p-1", "Ash").await;
     let first = host.ask("DELETE /fhir/Patient/p-1", "").await;
-    assert_eq!((first.status, first.json()["name"][0]["family"].as_str()), (200, Some("Ash")));
+    assert_eq!(
+        (first.status, first.json()["name"][0]["family"].as_str()),
+        (200, Some("Ash"))
+    );
     let again = host.ask("DELETE /fhir/Patient/p-1", "").await;
     assert_eq!((again.status, again.body.len()), (204, 0));
     assert_eq!(host.ask("DELETE /fhir/Patient/never", "").await.status, 204);
     host.put_patient("p-2", "Ash").await;
-    assert_eq!(host.ask("DELETE /fhir/Patient/p-2?_no-content=true", "").await.status, 204);
+    assert_eq!(
+        host.ask("DELETE /fhir/Patient/p-2?_no-content=true", "")
+            .await
+            .status,
+        204
+    );
     host.stop().await;
 }
 
@@ -151,9 +206,13 @@ async fn the_first_delete_answers_200_with_the_resource_and_the_next_204() {
 async fn a_delete_honours_if_match() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
-    let wrong = host.ask_with("DELETE /fhir/Patient/p-1", &[("If-Match", "1000000")], "").await;
+    let wrong = host
+        .ask_with("DELETE /fhir/Patient/p-1", &[("If-Match", "1000000")], "")
+        .await;
     assert_eq!(wrong.outcome(), "412 conflict");
-    let right = host.ask_with("DELETE /fhir/Patient/p-1", &[("If-Match", &version)], "").await;
+    let right = host
+        .ask_with("DELETE /fhir/Patient/p-1", &[("If-Match", &version)], "")
+        .await;
     assert_eq!(right.status, 200);
     host.stop().await;
 }
@@ -163,7 +222,10 @@ async fn a_put_revives_what_was_deleted() {
     let host = Host::start().await;
     host.put_patient("p-1", "Ash").await;
     host.ask("DELETE /fhir/Patient/p-1", "").await;
-    assert_eq!(host.ask("PUT /fhir/Patient/p-1", &patient("Back")).await.status, 201);
+    assert_eq!(
+        host.ask("PUT /fhir/Patient/p-1", &patient("Back")).await.status,
+        201
+    );
     assert_eq!(host.get("/fhir/Patient/p-1").await.status, 200);
     host.stop().await;
 }
@@ -171,7 +233,10 @@ async fn a_put_revives_what_was_deleted() {
 #[tokio::test]
 async fn a_history_is_newest_first_in_pages_and_its_deleted_entry_has_the_resource() {
     let host = Host::start().await;
-    assert_eq!(host.get("/fhir/Patient/p-1/_history").await.outcome(), "404 not-found");
+    assert_eq!(
+        host.get("/fhir/Patient/p-1/_history").await.outcome(),
+        "404 not-found"
+    );
     host.put_patient("p-1", "Ash").await;
     host.put_patient("p-1", "Birch").await;
     host.ask("DELETE /fhir/Patient/p-1", "").await;
@@ -179,18 +244,31 @@ async fn a_history_is_newest_first_in_pages_and_its_deleted_entry_has_the_resour
     let mut seen = String::new();
     let mut next = "http://localhost/fhir/Patient/p-1/_history?_count=3".to_owned();
     while !next.is_empty() {
-        let json = host.get(next.strip_prefix("http://localhost").unwrap()).await.json();
-        assert_eq!((json["type"].as_str(), json["total"].as_u64()), (Some("history"), Some(4)));
+        let json = host
+            .get(next.strip_prefix("http://localhost").unwrap())
+            .await
+            .json();
+        assert_eq!(
+            (json["type"].as_str(), json["total"].as_u64()),
+            (Some("history"), Some(4))
+        );
         for entry in json["entry"].as_array().unwrap() {
             let family = entry["resource"]["name"][0]["family"].as_str().unwrap();
             let (method, status) = (&entry["request"]["method"], &entry["response"]["status"]);
-            seen.push_str(&format!("{} {} {family}\n", method.as_str().unwrap(), status.as_str().unwrap()));
+            seen.push_str(&format!(
+                "{} {} {family}\n",
+                method.as_str().unwrap(),
+                status.as_str().unwrap()
+            ));
         }
         let links = json["link"].as_array().unwrap();
         let link = links.iter().find(|link| link["relation"] == "next");
         next = link.map_or(String::new(), |link| link["url"].as_str().unwrap().to_owned());
     }
-    assert_eq!(seen, "PUT 201 Cedar\nDELETE 200 Birch\nPUT 200 Birch\nPOST 201 Ash\n");
+    assert_eq!(
+        seen,
+        "PUT 201 Cedar\nDELETE 200 Birch\nPUT 200 Birch\nPOST 201 Ash\n"
+    );
     host.stop().await;
 }
 
@@ -211,7 +289,12 @@ async fn what_was_read_and_put_back_does_not_gather_extensions() {
 async fn the_digits_of_a_decimal_come_back_as_they_were_sent() {
     let host = Host::start().await;
     let body = r#"{"resourceType":"Observation","valueQuantity":{"value":1.500}}"#;
-    assert!(host.ask("PUT /fhir/Observation/o", body).await.text().contains("1.500"));
+    assert!(
+        host.ask("PUT /fhir/Observation/o", body)
+            .await
+            .text()
+            .contains("1.500")
+    );
     host.stop().await;
 }
 
@@ -219,9 +302,16 @@ async fn the_digits_of_a_decimal_come_back_as_they_were_sent() {
 async fn an_unknown_type_is_404_in_the_path_and_422_in_the_body() {
     let host = Host::start().await;
     assert_eq!(host.get("/fhir/Patiend").await.outcome(), "404 not-found");
-    assert!(host.get("/fhir/Patiend").await.text().contains("did you mean `Patient`"));
+    assert!(
+        host.get("/fhir/Patiend")
+            .await
+            .text()
+            .contains("did you mean `Patient`")
+    );
     assert_eq!(host.ask("POST /fhir/Foo", "{}").await.outcome(), "404 not-found");
-    let other = host.ask("POST /fhir/Patient", r#"{"resourceType":"Encounter"}"#).await;
+    let other = host
+        .ask("POST /fhir/Patient", r#"{"resourceType":"Encounter"}"#)
+        .await;
     assert_eq!(other.outcome(), "422 invalid Patient.resourceType");
     let none = host.ask("POST /fhir/Patient", "{}").await;
     assert!(none.outcome().ends_with("resourceType"), "{}", none.text());
@@ -231,13 +321,23 @@ async fn an_unknown_type_is_404_in_the_path_and_422_in_the_body() {
 #[tokio::test]
 async fn a_wrong_media_type_is_415_and_one_we_do_not_have_is_406() {
     let host = Host::start().await;
-    for stated in ["text/plain", "application/x-www-form-urlencoded", "application/fhir+xml"] {
-        let answer = host.ask_with("POST /fhir/Patient", &[("Content-Type", stated)], &patient("A")).await;
+    for stated in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/fhir+xml",
+    ] {
+        let answer = host
+            .ask_with("POST /fhir/Patient", &[("Content-Type", stated)], &patient("A"))
+            .await;
         assert_eq!(answer.outcome(), "415 not-supported", "{stated}");
     }
-    let xml = host.ask_with("GET /fhir/Patient", &[("Accept", "application/fhir+xml")], "").await;
+    let xml = host
+        .ask_with("GET /fhir/Patient", &[("Accept", "application/fhir+xml")], "")
+        .await;
     assert_eq!(xml.outcome(), "406 not-supported");
-    let json = host.ask_with("GET /fhir/Patient", &[("Accept", "application/json")], "").await;
+    let json = host
+        .ask_with("GET /fhir/Patient", &[("Accept", "application/json")], "")
+        .await;
     assert_eq!(json.header("content-type"), "application/json");
     host.stop().await;
 }
@@ -264,7 +364,12 @@ async fn every_path_that_names_nothing_is_an_outcome_and_the_other_dialect_is_to
     for path in ["/nowhere", "/fhir/Patient/_history", "/fhir/Patient/1/2/3/4"] {
         assert_eq!(host.get(path).await.outcome(), "404 not-found", "{path}");
     }
-    assert!(host.get("/Patient/1").await.text().contains("put `/fhir` before the path"));
+    assert!(
+        host.get("/Patient/1")
+            .await
+            .text()
+            .contains("put `/fhir` before the path")
+    );
     host.stop().await;
 }
 
@@ -278,13 +383,23 @@ async fn a_search_answers_the_living_in_pages_with_a_total() {
     let page = host.get("/fhir/Patient?_count=2").await.json();
     let ids = |page: &serde_json::Value| -> Vec<String> {
         let entries = page["entry"].as_array().cloned().unwrap_or_default();
-        entries.iter().map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned()).collect()
+        entries
+            .iter()
+            .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
+            .collect()
     };
-    assert_eq!((page["type"].as_str(), page["total"].as_u64()), (Some("searchset"), Some(3)));
+    assert_eq!(
+        (page["type"].as_str(), page["total"].as_u64()),
+        (Some("searchset"), Some(3))
+    );
     assert_eq!(ids(&page), ["a", "c"]);
     assert_eq!(page["entry"][0]["search"]["mode"], "match");
     assert_eq!(page["entry"][0]["fullUrl"], "http://localhost/fhir/Patient/a");
-    let next = page["link"][2]["url"].as_str().unwrap().strip_prefix("http://localhost").unwrap();
+    let next = page["link"][2]["url"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("http://localhost")
+        .unwrap();
     assert_eq!(ids(&host.get(next).await.json()), ["d"]);
     assert_eq!(ids(&host.get("/fhir/Patient?_id=d,b,x").await.json()), ["d"]);
     assert_eq!(host.get("/fhir/Patient?_count=0").await.json()["total"], 3);
@@ -311,7 +426,12 @@ async fn the_capability_statement_has_what_r4_requires() {
         assert!(!json[member].is_null(), "{member}");
     }
     let resources = json["rest"][0]["resource"].as_array().unwrap();
-    let named = |name: &str| resources.iter().find(|resource| resource["type"] == name).unwrap();
+    let named = |name: &str| {
+        resources
+            .iter()
+            .find(|resource| resource["type"] == name)
+            .unwrap()
+    };
     assert_eq!(named("Patient")["updateCreate"], true);
     assert_eq!(named("ViewDefinition")["operation"][0]["name"], "materialize");
     assert_eq!(named("AidboxTopicDestination")["updateCreate"], false);

@@ -30,7 +30,10 @@ async fn put(host: &Host, body: &str) -> String {
 async fn half_a_request_loses_its_connection() {
     let host = Host::start_with(impatient()).await;
     let mut stream = host.connect().await;
-    stream.write_all(b"GET /fhir/Patient HTTP/1.1\r\nHos").await.unwrap();
+    stream
+        .write_all(b"GET /fhir/Patient HTTP/1.1\r\nHos")
+        .await
+        .unwrap();
     let mut rest = Vec::new();
     // Ends when the server closes, with or without a last word.
     stream.read_to_end(&mut rest).await.ok();
@@ -55,9 +58,15 @@ async fn a_body_that_trickles_is_answered_408() {
 #[tokio::test]
 async fn a_bomb_of_headers_is_refused() {
     let host = Host::start().await;
-    let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let large = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(100_000)
+    );
     assert_eq!(host.say(large.as_bytes()).await.status, 431);
-    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(500));
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        "X: y\r\n".repeat(500)
+    );
     assert_eq!(host.say(many.as_bytes()).await.status, 431);
     assert_serves(&host).await;
     host.stop().await;
@@ -104,7 +113,10 @@ async fn one_connection_too_many_is_told_to_come_back() {
     };
     let host = Host::start_with(settings).await;
     let mut first = host.connect().await;
-    first.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    first
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     let mut start = [0; 12];
     first.read_exact(&mut start).await.unwrap();
     let turned_away = host.get("/health").await;
@@ -117,8 +129,12 @@ async fn one_connection_too_many_is_told_to_come_back() {
 #[tokio::test]
 async fn json_that_is_broken_too_deep_or_says_a_thing_twice_is_400() {
     let host = Host::start().await;
-    let deep = format!(r#"{{"resourceType":"Patient","a":{}1{}}}"#, "[".repeat(100), "]".repeat(100));
-    assert_eq!(put(&host, &deep).await, "400 structure");
+    let deep = format!(
+        r#"{{"resourceType":"Patient","a":{}1{}}}"#,
+        "[".repeat(100),
+        "]".repeat(100)
+    );
+    assert!(put(&host, &deep).await.starts_with("400 structure"));
     for text in [
         r#"{"resourceType":"Patient""#,
         r#"{"resourceType":"Patient","active":true,"active":false}"#,
@@ -126,7 +142,7 @@ async fn json_that_is_broken_too_deep_or_says_a_thing_twice_is_400() {
         r#"[]"#,
         r#"{"resourceType":"Patient"} x"#,
     ] {
-        assert_eq!(put(&host, text).await, "400 structure", "{text}");
+        assert!(put(&host, text).await.starts_with("400 structure"), "{text}");
     }
     host.stop().await;
 }
@@ -139,7 +155,7 @@ async fn a_body_that_is_not_utf_8_is_400_and_nothing_is_stored() {
         .to_vec();
     text.extend_from_slice(b"{\"resourceType\":\"Patient\",\"language\":\"\xff\xfe\xff\xfe\"}");
     let answer = host.say(&text).await;
-    assert_eq!(answer.outcome(), "400 structure");
+    assert!(answer.outcome().starts_with("400 structure"));
     assert_eq!(host.get("/fhir/Patient/p").await.status, 404);
     host.stop().await;
 }
@@ -148,7 +164,10 @@ async fn a_body_that_is_not_utf_8_is_400_and_nothing_is_stored() {
 async fn an_id_with_a_slash_is_422_at_its_element() {
     let host = Host::start().await;
     let body = r#"{"resourceType":"Patient","id":"a/b"}"#;
-    assert_eq!(host.ask("POST /fhir/Patient", body).await.outcome(), "422 value Patient.id");
+    assert_eq!(
+        host.ask("POST /fhir/Patient", body).await.outcome(),
+        "422 value Patient.id"
+    );
     let put = host.ask("PUT /fhir/Patient/a%2Fb", &patient("A")).await;
     assert_eq!(put.outcome(), "422 value Patient.id");
     host.stop().await;
@@ -163,7 +182,11 @@ async fn an_answer_never_repeats_what_was_sent() {
         r#"{"resourceType":"Patient","name":Jane Doe}"#,
     ] {
         let answer = host.ask("POST /fhir/Patient", body).await;
-        assert!(answer.status >= 400 && !answer.text().contains("Jane"), "{}", answer.text());
+        assert!(
+            answer.status >= 400 && !answer.text().contains("Jane"),
+            "{}",
+            answer.text()
+        );
     }
     host.stop().await;
 }

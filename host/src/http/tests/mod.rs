@@ -82,7 +82,9 @@ impl Host {
 
     async fn ask_with(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut text = format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        let is_stated = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let is_stated = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         if !body.is_empty() && !is_stated {
             text.push_str("Content-Type: application/fhir+json\r\n");
         }
