@@ -53,7 +53,7 @@ pub struct LoadedPlugin {
     pub(super) health: Arc<Health>,
     pub(super) single: bool,
     /// Never closed: see the module's documentation.
-    _library: ManuallyDrop<Library>,
+    _library: Option<ManuallyDrop<Library>>,
 }
 
 /// Loads the library at `path`, which must be the verified copy that [`cache`](super::cache) made.
@@ -64,16 +64,29 @@ pub struct LoadedPlugin {
 ///
 /// A [`PluginRefusal`] that says what does not fit.
 pub(super) fn load(manifest: Manifest, path: &Path) -> Result<LoadedPlugin, PluginRefusal> {
+    let library = open(path).map_err(|refusal| named(refusal, &manifest))?;
+    let entry = entry(&library).map_err(|refusal| named(refusal, &manifest))?;
+    let layout = layout_entry(&library);
+    adopt(manifest, entry, layout, Some(library))
+}
+
+/// As [`load`], for a plugin that is part of this program.
+#[cfg(test)]
+pub(super) fn linked(manifest: Manifest, entry: AbiEntry) -> Result<LoadedPlugin, PluginRefusal> {
+    adopt(manifest, entry, None, None)
+}
+
+fn adopt(
+    manifest: Manifest,
+    entry: AbiEntry,
+    layout: Option<AbiLayoutEntry>,
+    library: Option<ManuallyDrop<Library>>,
+) -> Result<LoadedPlugin, PluginRefusal> {
     let about = |refusal: PluginRefusal| named(refusal, &manifest);
-    let library = open(path).map_err(about)?;
-    let descriptor = describe(&library).map_err(about)?;
+    let descriptor = describe(entry).map_err(about)?;
     check_descriptor(descriptor, &manifest).map_err(about)?;
     check_services(&manifest).map_err(about)?;
-    let find = Finder {
-        descriptor,
-        layout: layout_entry(&library),
-    };
-    let tables = find.tables(&manifest).map_err(about)?;
+    let tables = Finder { descriptor, layout }.tables(&manifest).map_err(about)?;
     let (number, health) = Health::register();
     Ok(LoadedPlugin {
         single: descriptor.flags & abi::FLAG_SINGLE_INSTANCE != 0,
@@ -114,15 +127,19 @@ fn not_a_plugin(what: String) -> PluginRefusal {
     )
 }
 
-fn describe(library: &Library) -> Result<&'static AbiDescriptor, PluginRefusal> {
+fn entry(library: &Library) -> Result<AbiEntry, PluginRefusal> {
     // SAFETY: a symbol of this name has this type, by contract.
-    let entry = unsafe { library.get::<AbiEntry>(abi::ENTRY_SYMBOL) }.map_err(|error| {
+    let entry = unsafe { library.get::<AbiEntry>(abi::ENTRY_SYMBOL) };
+    entry.map(|symbol| *symbol).map_err(|error| {
         not_a_plugin(format!(
             "it does not export `{}`: {}",
             abi::ENTRY_SYMBOL,
             chain(&error)
         ))
-    })?;
+    })
+}
+
+fn describe(entry: AbiEntry) -> Result<&'static AbiDescriptor, PluginRefusal> {
     // SAFETY: the host's words live until the process ends.
     let descriptor = unsafe { entry(host_info()) };
     if descriptor.is_null() || !descriptor.is_aligned() {

@@ -3,7 +3,7 @@
 //! A plugin is a folder with a manifest and a shared library. What happens to it, in order:
 //!
 //! - [`manifest`], [`schema`]: what its `plugin.toml` says; reading it runs no foreign code.
-//! - [`discover`]: which plugins lie in the plugin directories, and why some of them cannot be used.
+//! - [`discover`], `elf`: which plugins lie in the plugin directories, and why some of them cannot be used.
 //! - [`check`]: path, owner, permissions and pins, all before the library is opened by the loader.
 //! - [`cache`]: the bytes are hashed while they are copied to the private folder they are loaded from.
 //! - [`load`], `layout`: the library is opened, and what it says of itself is compared with the manifest and the contract.
@@ -24,11 +24,17 @@ mod calls;
 pub mod check;
 mod completion;
 pub mod discover;
+#[cfg(not(target_os = "macos"))]
+mod elf;
 pub mod error;
 pub mod health;
 pub mod instance;
 mod layout;
+#[cfg(test)]
+mod linked;
 pub mod load;
+#[cfg(test)]
+mod loading;
 pub mod manifest;
 pub mod metrics;
 pub mod registry;

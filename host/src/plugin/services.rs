@@ -5,6 +5,7 @@
 //! it is caught and answered with the harmless value.
 #![expect(unsafe_code, reason = "functions that plugins call through pointers")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fmt;
@@ -94,6 +95,18 @@ unsafe fn context<'a>(ctx: *mut c_void) -> &'a Context {
     unsafe { &*ctx.cast::<Context>() }
 }
 
+/// As [`guarded`], and answers `otherwise` when it is called from within itself: a plugin that is linked into this
+/// program shares the host's `tracing`, which would hand the host's own events back to the host for ever.
+fn guarded_once<R>(otherwise: R, act: impl FnOnce() -> R) -> R {
+    thread_local!(static INSIDE: Cell<bool> = const { Cell::new(false) });
+    if INSIDE.replace(true) {
+        return otherwise;
+    }
+    let result = guarded(otherwise, act);
+    INSIDE.set(false);
+    result
+}
+
 fn cut(mut text: String) -> String {
     let mut end = text.len().min(MAX_LOG_BYTES);
     while !text.is_char_boundary(end) {
@@ -179,7 +192,7 @@ macro_rules! emit {
 }
 
 unsafe extern "C" fn log(ctx: *mut c_void, record: *const AbiLogRecord) {
-    guarded((), || {
+    guarded_once((), || {
         // SAFETY: the plugin lends the record and its texts for the length of this call.
         let Ok(record) = (unsafe { wire::sized(record, "log record") }) else {
             return;
@@ -204,7 +217,7 @@ unsafe extern "C" fn log(ctx: *mut c_void, record: *const AbiLogRecord) {
 }
 
 unsafe extern "C" fn max_level(_ctx: *mut c_void) -> u32 {
-    guarded(0, || {
+    guarded_once(0, || {
         // Asked level by level, so that a filter on this target counts and not the most talkative of all targets.
         if tracing::enabled!(target: TARGET, tracing::Level::TRACE) {
             5
