@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ pub enum Origin {
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// What its manifest says.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// The folder that holds the manifest.
     pub folder: PathBuf,
     /// The library for this platform.
@@ -125,7 +126,7 @@ impl Discovery {
                 && other.manifest.version == candidate.manifest.version
         };
         let first = self.found.iter().find(same)?;
-        let Manifest { name, version, .. } = &candidate.manifest;
+        let Manifest { name, version, .. } = &*candidate.manifest;
         Some(
             PluginRefusal::new(
                 RefusalCode::FoundTwice,
@@ -141,7 +142,7 @@ impl Discovery {
 }
 
 fn examine(folder: &Path, directory: &PluginDirectory) -> Result<Candidate, PluginRefusal> {
-    let manifest = Manifest::read(folder)?;
+    let manifest = Arc::new(Manifest::read(folder)?);
     let library = folder.join(&manifest.library().map_err(|refusal| refusal.at(folder))?.path);
     look_at_library(&library)?;
     Ok(Candidate {

@@ -112,7 +112,7 @@ fn actor() -> Arc<LoadedPlugin> {
         .unwrap()
         .check(std::path::Path::new("/"))
         .unwrap();
-    Arc::new(super::load::linked(manifest, lakefeed_plugin_entry_v1).unwrap())
+    Arc::new(super::load::linked(Arc::new(manifest), lakefeed_plugin_entry_v1).unwrap())
 }
 
 fn schema() -> SchemaRef {

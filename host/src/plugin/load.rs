@@ -47,7 +47,7 @@ pub(super) struct Tables {
 #[derive(Debug)]
 pub struct LoadedPlugin {
     /// What its manifest says.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     pub(super) tables: Arc<Tables>,
     pub(super) number: u16,
     pub(super) health: Arc<Health>,
@@ -63,7 +63,7 @@ pub struct LoadedPlugin {
 /// # Errors
 ///
 /// A [`PluginRefusal`] that says what does not fit.
-pub(super) fn load(manifest: Manifest, path: &Path) -> Result<LoadedPlugin, PluginRefusal> {
+pub(super) fn load(manifest: Arc<Manifest>, path: &Path) -> Result<LoadedPlugin, PluginRefusal> {
     let library = open(path).map_err(|refusal| named(refusal, &manifest))?;
     let entry = entry(&library).map_err(|refusal| named(refusal, &manifest))?;
     let layout = layout_entry(&library);
@@ -72,12 +72,12 @@ pub(super) fn load(manifest: Manifest, path: &Path) -> Result<LoadedPlugin, Plug
 
 /// As [`load`], for a plugin that is part of this program.
 #[cfg(test)]
-pub(super) fn linked(manifest: Manifest, entry: AbiEntry) -> Result<LoadedPlugin, PluginRefusal> {
+pub(super) fn linked(manifest: Arc<Manifest>, entry: AbiEntry) -> Result<LoadedPlugin, PluginRefusal> {
     adopt(manifest, entry, None, None)
 }
 
 fn adopt(
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
     entry: AbiEntry,
     layout: Option<AbiLayoutEntry>,
     library: Option<ManuallyDrop<Library>>,

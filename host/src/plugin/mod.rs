@@ -60,7 +60,7 @@ pub use registry::{
 };
 pub use schema::{Marker, Problem, Schema};
 pub use services::AckListener;
-pub use stage::{StageReport, StageRequest};
+pub use stage::{StageReport, StageRequest, StagedPlugin, stage};
 pub use state::{FolderState, StateStore};
 pub use supervise::SupervisedInstance;
 pub use thread::InstanceState;

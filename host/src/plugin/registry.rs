@@ -38,6 +38,27 @@ pub struct PluginChoice {
     pub version: Option<VersionReq>,
 }
 
+impl PluginChoice {
+    /// A choice by name and range of versions.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN-032` for text that is no range of versions.
+    pub fn parse(plugin: &str, version: Option<&str>) -> Result<PluginChoice, PluginRefusal> {
+        let version = version.map(VersionReq::parse).transpose().map_err(|error| {
+            PluginRefusal::new(
+                RefusalCode::NoVersion,
+                format!("the version asked for of plugin `{plugin}` is not a range: {error}"),
+                "write it as \"^1.2\"",
+            )
+        })?;
+        Ok(PluginChoice {
+            plugin: plugin.to_owned(),
+            version,
+        })
+    }
+}
+
 /// What a manifest may claim, so that a destination need not name the plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
@@ -226,6 +247,38 @@ impl PluginRegistry {
                 "name one of them in the destination, as in `writer = { plugin = \"…\" }`",
             )),
         }
+    }
+
+    /// The manifest of the plugin that serves a write mode, in its newest version.
+    ///
+    /// # Errors
+    ///
+    /// As [`PluginRegistry::claimed`].
+    pub fn writer_for_mode(&self, mode: &str) -> Result<Arc<Manifest>, PluginRefusal> {
+        self.claimed(Claim::WriteMode, mode).map(|found| found.manifest)
+    }
+
+    /// The manifest of a plugin by name and, if given, range of versions (as in `"^1.2"`).
+    ///
+    /// # Errors
+    ///
+    /// As [`PluginRegistry::find`]; a range that is none is `PLUGIN-032`.
+    pub fn named(&self, plugin: &str, version: Option<&str>) -> Result<Arc<Manifest>, PluginRefusal> {
+        self.find(&PluginChoice::parse(plugin, version)?)
+            .map(|found| found.manifest)
+    }
+
+    /// Finds a plugin as [`PluginRegistry::named`] does and loads it as [`PluginRegistry::load`] does.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub fn load_named(
+        &self,
+        plugin: &str,
+        version: Option<&str>,
+    ) -> Result<Arc<LoadedPlugin>, PluginRefusal> {
+        self.load(&self.find(&PluginChoice::parse(plugin, version)?)?)
     }
 
     /// A plugin's older versions may not claim what its newest does.
