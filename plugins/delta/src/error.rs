@@ -290,7 +290,7 @@ fn storage_ruling(source: &(dyn StdError + 'static)) -> (Category, &'static str,
 }
 
 /// The first cause of that type in the chain. An `io::Error` that only wraps another error is looked through.
-pub(crate) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(cause) = next {
         let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -332,6 +332,12 @@ mod tests {
     fn a_missing_right_is_not_tried_again_and_an_unknown_failure_is() {
         assert_eq!(of(io::ErrorKind::PermissionDenied).retry, Retry::Never);
         assert_eq!(of(io::ErrorKind::TimedOut).code, "DELTA-022");
+        let forbidden = object_store::Error::PermissionDenied {
+            path: "x".into(),
+            source: "403".into(),
+        };
+        let error = PluginError::from(DeltaError::storage("writing a file")(forbidden));
+        assert_eq!((error.code.as_str(), error.retry), ("DELTA-021", Retry::Never));
     }
 
     #[test]

@@ -7,13 +7,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use delta_kernel::Engine;
 use delta_kernel::snapshot::{Snapshot, SnapshotRef};
+use delta_kernel::{Engine, Error as KernelError};
 use object_store::Error as StoreError;
 use serde_json::{Value, json};
 
 use crate::DeltaError;
-use crate::error::find;
 use crate::features;
 use crate::log::{Metadata, Protocol, commit_info, commit_path, parse, to_bytes};
 use crate::schema::DeltaSchema;
@@ -266,13 +265,22 @@ where
     }
 }
 
-/// A store that does not answer is not a log that is broken.
-fn kernel_error(error: delta_kernel::Error, version: Option<u64>) -> DeltaError {
-    if find::<StoreError>(&error).is_some() || find::<std::io::Error>(&error).is_some() {
-        return DeltaError::storage("reading the table's log")(error);
-    }
-    DeltaError::Log {
-        version: version.unwrap_or_default(),
-        source: error.into(),
+/// A store that does not answer is not a log that is broken, and a table that asks for too much is neither.
+fn kernel_error(error: KernelError, version: Option<u64>) -> DeltaError {
+    const DOING: &str = "reading the table's log";
+    match error {
+        KernelError::Backtraced { source, .. } => kernel_error(*source, version),
+        KernelError::ObjectStore(source) => DeltaError::storage(DOING)(source),
+        KernelError::IOError(source) => DeltaError::storage(DOING)(source),
+        KernelError::Unsupported(what) => DeltaError::Feature { features: vec![what] },
+        unanswered @ (KernelError::Reqwest(_)
+        | KernelError::JoinFailure(_)
+        | KernelError::Generic(_)
+        | KernelError::GenericError { .. }
+        | KernelError::FileNotFound(_)) => DeltaError::storage(DOING)(unanswered),
+        broken => DeltaError::Log {
+            version: version.unwrap_or_default(),
+            source: broken.into(),
+        },
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path as FsPath;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{
@@ -223,6 +224,7 @@ pub(crate) enum Fault {
 pub(crate) struct Faulty {
     pub(crate) inner: DurableStore,
     next: Arc<Mutex<Option<(String, Fault)>>>,
+    mute: Arc<AtomicBool>,
 }
 
 impl Faulty {
@@ -230,11 +232,17 @@ impl Faulty {
         Self {
             inner: DurableStore::create(table).unwrap(),
             next: Arc::default(),
+            mute: Arc::default(),
         }
     }
 
     pub(crate) fn fail(&self, suffix: &str, fault: Fault) {
         *self.next.lock().unwrap() = Some((suffix.into(), fault));
+    }
+
+    /// Whether reads are answered from now on.
+    pub(crate) fn set_answering(&self, answering: bool) {
+        self.mute.store(!answering, Ordering::Relaxed);
     }
 
     fn due(&self, location: &Path) -> Option<Fault> {
@@ -249,6 +257,13 @@ impl Faulty {
 
     pub(crate) fn delta(&self) -> Delta {
         Delta::with_store(&config(FsPath::new("/unused"), json!({})), Arc::new(self.clone())).unwrap()
+    }
+}
+
+fn dead_line() -> Error {
+    Error::Generic {
+        store: "Faulty",
+        source: "the line went dead".into(),
     }
 }
 
@@ -268,16 +283,12 @@ impl fmt::Display for Faulty {
 impl ObjectStore for Faulty {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let fault = self.due(location);
-        let lost = || Error::Generic {
-            store: "Faulty",
-            source: "the line went dead".into(),
-        };
         if fault == Some(Fault::Lost) {
-            return Err(lost());
+            return Err(dead_line());
         }
         let answer = self.inner.put_opts(location, payload, opts).await;
         match fault {
-            Some(Fault::AnswerLost) => Err(lost()),
+            Some(Fault::AnswerLost) => Err(dead_line()),
             Some(Fault::Repeated) => Err(Error::AlreadyExists {
                 path: location.to_string(),
                 source: "412".into(),
@@ -295,6 +306,9 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if self.mute.load(Ordering::Relaxed) {
+            return Err(dead_line());
+        }
         self.inner.get_opts(location, options).await
     }
 

@@ -5,5 +5,6 @@ mod exactly_once;
 mod files;
 mod harness;
 mod judges;
+mod killed;
 mod schema;
 mod trouble;

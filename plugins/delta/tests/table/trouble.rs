@@ -69,6 +69,44 @@ async fn a_log_that_cannot_be_read_is_named_and_not_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_answer_is_not_a_broken_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Faulty::new(&folder.path().join("t"));
+    let running = store.delta();
+    open(&running).await.unwrap();
+    store.set_answering(false);
+    for error in [
+        open(&store.delta()).await.unwrap_err(),
+        write(&running, "d", 1).await.unwrap_err(),
+    ] {
+        assert_eq!(
+            (error.code.as_str(), error.retry),
+            ("DELTA-022", Retry::Backoff),
+            "{error:?}"
+        );
+    }
+    store.set_answering(true);
+    write(&running, "d", 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_a_later_format_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t");
+    open(&delta(&table)).await.unwrap();
+    foreign_commit(
+        &table,
+        &[
+            serde_json::json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": ["telepathy"], "writerFeatures": ["telepathy"]}}),
+        ],
+    );
+    let error = open(&delta(&table)).await.unwrap_err();
+    assert_eq!(error.code, "DELTA-014", "{error:?}");
+    assert!(error.message.contains("telepathy"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_is_no_folder_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
