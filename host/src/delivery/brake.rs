@@ -61,7 +61,7 @@ mod tests {
             (3, "aa+aa+aa", None),
             (3, "aabbaabb", None),
             (3, "aaa", Some(2)),
-            (3, "+abbb", Some(3)),
+            (3, "+abbb", Some(4)),
             (1, "++a", Some(2)),
             (0, "aaaaaaaaaaaa", None),
         ];

@@ -1,0 +1,198 @@
+//! A view in the types that the target wants, and the rows of changes in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use lakefeed_plugin_api::{self as api, MappedSchema, ScalarType, ViewColumn, ViewSchema};
+use lakefeed_view::{
+    ColumnInfo, ColumnType, CompileOptions, OutputType, PartialDates, ResourceMeta, RowBuilder, RowError,
+    RowOptions, View, ViewDefinition, ViewError, ViewErrors,
+};
+
+use crate::change::{Body, Change, Interaction, Version};
+
+/// The column that says whether a resource was deleted; the host adds it to every view's rows.
+const IS_DELETED: &str = "is_deleted";
+
+/// Compiles a materialised view.
+pub(crate) fn compile(definition: &ViewDefinition) -> Result<Arc<View>, ViewErrors> {
+    View::compile(definition, &CompileOptions::default()).map(Arc::new)
+}
+
+/// The view's columns as a schema mapper is asked for them, `is_deleted` last.
+pub(crate) fn view_schema(name: &str, view: &View) -> ViewSchema {
+    let mut columns: Vec<ViewColumn> = view.columns().iter().map(view_column).collect();
+    columns.push(ViewColumn {
+        name: IS_DELETED.to_owned(),
+        fhir_type: "integer".to_owned(),
+        collection: false,
+        tags: BTreeMap::new(),
+    });
+    ViewSchema {
+        view: name.to_owned(),
+        columns,
+    }
+}
+
+fn view_column(column: &ColumnInfo) -> ViewColumn {
+    let tags = column
+        .tags
+        .iter()
+        .map(|tag| (tag.name.clone(), tag.value.clone()))
+        .collect();
+    ViewColumn {
+        name: column.name.clone(),
+        fhir_type: column.fhir_type.clone(),
+        collection: column.collection,
+        tags,
+    }
+}
+
+/// Why a mapper's answer cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MappingError {
+    /// The mapper answered other columns than it was asked for.
+    #[error(
+        "the schema mapper answered other columns than the view has; it breaks the contract [DELIVERY-006]"
+    )]
+    Columns,
+    /// `is_deleted` must be an integer.
+    #[error(
+        "the schema mapper does not keep `is_deleted` a 32-bit integer; it breaks the contract [DELIVERY-006]"
+    )]
+    IsDeleted,
+    /// The view engine does not build these types.
+    #[error("{0}")]
+    Types(#[from] ViewError),
+}
+
+/// Builds rows of one view in one target's types.
+#[derive(Debug)]
+pub(crate) struct Flattener {
+    builder: RowBuilder,
+}
+
+/// What became of one change in the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flattened {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    pub(crate) partial_dates: u64,
+}
+
+impl Flattener {
+    /// Readies a view for the types that the mapper chose.
+    pub(crate) fn new(
+        view: &Arc<View>,
+        mapped: &MappedSchema,
+        partial_dates: PartialDates,
+    ) -> Result<Self, MappingError> {
+        let types = column_types(view, mapped)?;
+        let options = RowOptions {
+            partial_dates,
+            is_deleted: true,
+            ..RowOptions::default()
+        };
+        Ok(Self {
+            builder: view.rows(&types, options)?,
+        })
+    }
+
+    /// The schema of the batches.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.builder.schema()
+    }
+
+    /// Appends a change's rows. A delete repeats the last content with `is_deleted = 1`.
+    pub(crate) fn append(&mut self, change: &Change) -> Result<Flattened, RowError> {
+        let is_delete = change.interaction() == Interaction::Delete;
+        self.append_version(&change.version.resource, &meta(&change.version, is_delete))
+    }
+
+    /// Appends the marker of a change that left the view: the content of the version before, marked as deleted,
+    /// with the leaving version's own number and time.
+    pub(crate) fn append_marker(&mut self, before: &Version, change: &Change) -> Result<Flattened, RowError> {
+        let version = &change.version;
+        let stamped = Body::parse(&before.resource)
+            .map(|body| body.stamped(&version.key, version.sequence, version.last_updated))
+            .unwrap_or_else(|_| before.resource.clone());
+        self.append_version(&stamped, &meta(version, true))
+    }
+
+    /// Ends the batch; the next one begins empty.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch, arrow::error::ArrowError> {
+        self.builder.finish()
+    }
+
+    fn append_version(&mut self, resource: &[u8], meta: &ResourceMeta) -> Result<Flattened, RowError> {
+        let (bytes, partial_dates) = (self.builder.bytes(), self.builder.partial_dates());
+        let rows = self.builder.append(resource, meta)?;
+        Ok(Flattened {
+            rows,
+            bytes: self.builder.bytes().saturating_sub(bytes),
+            partial_dates: self.builder.partial_dates() - partial_dates,
+        })
+    }
+}
+
+fn meta(version: &Version, deleted: bool) -> ResourceMeta {
+    ResourceMeta {
+        ts: version.last_updated.0,
+        cts: version.created_at.0,
+        status: version.status.as_str().to_owned(),
+        txid: i64::try_from(version.sequence.0).unwrap_or(i64::MAX),
+        deleted,
+    }
+}
+
+/// The view engine's types for the view's own columns. `is_deleted` is built by the engine beside them.
+fn column_types(view: &View, mapped: &MappedSchema) -> Result<Vec<ColumnType>, MappingError> {
+    let names = view
+        .columns()
+        .iter()
+        .map(|column| column.name.as_str())
+        .chain([IS_DELETED]);
+    if !names.eq(mapped.columns.iter().map(|column| column.name.as_str())) {
+        return Err(MappingError::Columns);
+    }
+    let mut types: Vec<ColumnType> = mapped
+        .columns
+        .iter()
+        .map(|column| column_type(column.column_type))
+        .collect();
+    match types.pop() {
+        Some(ColumnType {
+            output: OutputType::Int32,
+            list: false,
+        }) => Ok(types),
+        _ => Err(MappingError::IsDeleted),
+    }
+}
+
+fn column_type(mapped: api::ColumnType) -> ColumnType {
+    match mapped {
+        api::ColumnType::Scalar(scalar) => ColumnType {
+            output: output_type(scalar),
+            list: false,
+        },
+        api::ColumnType::List(scalar) => ColumnType {
+            output: output_type(scalar),
+            list: true,
+        },
+    }
+}
+
+fn output_type(scalar: ScalarType) -> OutputType {
+    match scalar {
+        ScalarType::Utf8 => OutputType::Utf8,
+        ScalarType::Date32 => OutputType::Date32,
+        ScalarType::TimestampMicrosUtc => OutputType::TimestampMicros,
+        ScalarType::Int32 => OutputType::Int32,
+        ScalarType::Int64 => OutputType::Int64,
+        ScalarType::Float64 => OutputType::Float64,
+        ScalarType::Boolean => OutputType::Boolean,
+        ScalarType::Binary => OutputType::Binary,
+    }
+}

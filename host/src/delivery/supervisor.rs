@@ -1,0 +1,244 @@
+//! Starts, restarts and stops the destinations' workers.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::bootstrap::{self, BootstrapError};
+use super::interrupt::Interrupt;
+use super::live::{Live, LiveState, LiveStatus};
+use super::retry::{LONGEST_RESTART, restart_pause};
+use super::spec::DestinationSpec;
+use super::tail::TailReader;
+use super::target::Targets;
+use super::worker::{Shared, Worker};
+use crate::change::Timestamp;
+use crate::log::{DestinationState, Log, LogError};
+use crate::topic::Topics;
+
+/// All destinations that this host delivers to.
+///
+/// Each has a task of its own, so that none waits for another. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Deliveries {
+    shared: Arc<Shared>,
+    running: Arc<Mutex<HashMap<String, Running>>>,
+}
+
+/// A destination's task.
+struct Running {
+    spec: DestinationSpec,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    live: Arc<Live>,
+}
+
+impl Deliveries {
+    pub(crate) fn with_targets(log: Arc<dyn Log>, topics: Arc<Topics>, targets: Arc<dyn Targets>) -> Self {
+        let tail = TailReader::new(Arc::clone(&log));
+        Self {
+            shared: Arc::new(Shared {
+                log,
+                topics,
+                targets,
+                tail,
+            }),
+            running: Arc::default(),
+        }
+    }
+
+    /// Checks everything about a destination that can be known before its first row: compiles the view in the
+    /// target's types, opens the target, compares the table and adds columns where that is allowed.
+    ///
+    /// Nothing is stored and nothing keeps running; the table may have been made or have gained columns.
+    pub async fn bootstrap(&self, spec: &DestinationSpec) -> Result<(), BootstrapError> {
+        bootstrap::check(self.shared.targets.as_ref(), spec).await
+    }
+
+    /// Starts delivering to a destination whose record is in the store.
+    ///
+    /// One that halted gets another try: to start it is the operator's act. One that is paused stays so until
+    /// [`resume`](Self::resume). A destination of this id that already runs is stopped first.
+    pub async fn start(&self, spec: DestinationSpec) -> Result<(), LogError> {
+        self.stop(&spec.id).await;
+        let record = self.shared.log.destination(&spec.id).await?;
+        let record = record.ok_or_else(|| LogError::NoDestination { id: spec.id.clone() })?;
+        if matches!(record.state, DestinationState::Halted { .. }) {
+            self.shared
+                .log
+                .set_destination_state(&spec.id, DestinationState::Active)
+                .await?;
+        }
+        self.spawn(spec);
+        Ok(())
+    }
+
+    /// Stops delivering to a destination after the write that is under way. Nothing is lost; unknown ids are fine.
+    pub async fn stop(&self, id: &str) {
+        let running = self.running().remove(id);
+        if let Some(running) = running {
+            let end = Instant::now() + running.patience();
+            running.end(end).await;
+        }
+    }
+
+    /// Stops delivering until [`resume`](Self::resume), also over restarts.
+    pub async fn pause(&self, id: &str) -> Result<(), LogError> {
+        self.shared
+            .log
+            .set_destination_state(id, DestinationState::Paused)
+            .await?;
+        let (stop, live) = match self.running().get(id) {
+            Some(running) => (running.stop.clone(), Arc::clone(&running.live)),
+            None => return Ok(()),
+        };
+        stop.cancel();
+        live.set_state(LiveState::Stopped);
+        Ok(())
+    }
+
+    /// Delivers again to a destination that was paused or has halted, from where it stood.
+    pub async fn resume(&self, id: &str) -> Result<(), LogError> {
+        self.shared
+            .log
+            .set_destination_state(id, DestinationState::Active)
+            .await?;
+        let spec = self.running().get(id).map(|running| running.spec.clone());
+        match spec {
+            Some(spec) => self.start(spec).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What a destination shows of itself while it runs here; none if it was not started here.
+    pub fn live(&self, id: &str) -> Option<LiveStatus> {
+        self.running().get(id).map(|running| running.live.status())
+    }
+
+    /// Stops all destinations together: writes that are under way end and are acked, until the deadline has
+    /// passed. What is cut off then is written again after the next start, under the same batch number.
+    pub async fn drain_and_stop(&self, deadline: Duration) {
+        let all: Vec<Running> = self.running().drain().map(|(_, running)| running).collect();
+        for running in &all {
+            running.stop.cancel();
+        }
+        let end = Instant::now() + deadline;
+        futures::future::join_all(all.into_iter().map(|running| running.end(end))).await;
+    }
+
+    fn spawn(&self, spec: DestinationSpec) {
+        let stop = CancellationToken::new();
+        let live = Arc::new(Live::new(Timestamp::now()));
+        let supervised = supervise(
+            spec.clone(),
+            Arc::clone(&self.shared),
+            Arc::clone(&live),
+            stop.clone(),
+        );
+        let running = Running {
+            task: tokio::spawn(supervised),
+            spec,
+            stop,
+            live,
+        };
+        self.running().insert(running.spec.id.clone(), running);
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    /// How long a write that is under way may need.
+    fn patience(&self) -> Duration {
+        self.spec
+            .target
+            .call_timeout
+            .saturating_add(Duration::from_secs(5))
+    }
+
+    async fn end(mut self, at: Instant) {
+        self.stop.cancel();
+        if tokio::time::timeout_at(at, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+/// What ended a worker's life, for the decision whether another is started.
+enum Ended {
+    ForGood(LiveState),
+    Crashed(String),
+}
+
+/// Runs a destination's worker and starts it again when it crashes: after a second, doubling to a minute. One
+/// that ran for longer than that begins again at a second.
+async fn supervise(spec: DestinationSpec, shared: Arc<Shared>, live: Arc<Live>, stop: CancellationToken) {
+    let mut crashes = 0;
+    loop {
+        let began = Instant::now();
+        let life = live_once(spec.clone(), Arc::clone(&shared), Arc::clone(&live), stop.clone());
+        let reason = match AssertUnwindSafe(life).catch_unwind().await {
+            Ok(Ended::ForGood(state)) => return live.set_state(state),
+            Ok(Ended::Crashed(reason)) => reason,
+            Err(_) => "the worker panicked; this is a mistake of lakefeed's, please report it".to_owned(),
+        };
+        if began.elapsed() > LONGEST_RESTART {
+            crashes = 0;
+        }
+        let pause = restart_pause(crashes);
+        crashes += 1;
+        tracing::error!(
+            destination = spec.id,
+            reason,
+            pause_s = pause.as_secs(),
+            "worker restarts [DELIVERY-009]"
+        );
+        live.set_state(LiveState::Restarting);
+        tokio::select! {
+            () = stop.cancelled() => return live.set_state(LiveState::Stopped),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn live_once(
+    spec: DestinationSpec,
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    stop: CancellationToken,
+) -> Ended {
+    let id = spec.id.clone();
+    let interrupt = match Worker::take(spec, shared, live, stop).await {
+        Ok(worker) => worker.run().await,
+        Err(interrupt) => interrupt,
+    };
+    match interrupt {
+        Interrupt::Stopped => Ended::ForGood(LiveState::Stopped),
+        Interrupt::Halt(halt) => {
+            tracing::error!(
+                destination = id,
+                code = halt.code,
+                message = halt.message,
+                "destination halted"
+            );
+            Ended::ForGood(LiveState::Halted)
+        }
+        Interrupt::Log(LogError::Fenced { .. } | LogError::NoDestination { .. } | LogError::Closed) => {
+            tracing::info!(
+                destination = id,
+                "delivery ends here: the destination is no longer this host's"
+            );
+            Ended::ForGood(LiveState::Stopped)
+        }
+        Interrupt::Log(error) => Ended::Crashed(error.to_string()),
+        Interrupt::Broken(reason) => Ended::Crashed(reason),
+    }
+}

@@ -1,0 +1,106 @@
+//! Reads the log for all destinations: one read and one decode for those that have caught up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::change::{Change, Offset};
+use crate::log::{Log, LogError, ReadBound};
+
+/// How many changes are kept for the readers that come a little later.
+const KEPT_CHANGES: usize = 8_192;
+
+/// How many bytes of resources are kept for them.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// The one reader of the log's end.
+///
+/// It keeps the newest changes that it read. A destination whose offset lies among them is served from memory,
+/// and the first one that needs more reads for all; one that is further behind reads the store alone, so that it
+/// neither waits for the others nor pushes their changes out.
+pub(crate) struct TailReader {
+    log: Arc<dyn Log>,
+    ring: Mutex<Ring>,
+}
+
+/// The changes behind `after` and up to `through`, without a gap.
+#[derive(Default)]
+struct Ring {
+    after: Offset,
+    through: Offset,
+    changes: VecDeque<Arc<Change>>,
+    bytes: usize,
+}
+
+impl TailReader {
+    /// A reader that holds nothing yet.
+    pub(crate) fn new(log: Arc<dyn Log>) -> Self {
+        Self {
+            log,
+            ring: Mutex::new(Ring::default()),
+        }
+    }
+
+    /// The changes behind `after`, as [`Log::changes`] gives them out.
+    pub(crate) async fn read(&self, after: Offset, bound: ReadBound) -> Result<Vec<Arc<Change>>, LogError> {
+        let mut ring = self.ring.lock().await;
+        if after < ring.after {
+            drop(ring);
+            return self.read_alone(after, bound).await;
+        }
+        if after < ring.through {
+            return Ok(ring.read(after, bound));
+        }
+        // The lock is held over the read, so that whoever else has caught up finds the answer here.
+        let changes = self.read_alone(after, bound).await?;
+        ring.extend(after, &changes);
+        Ok(changes)
+    }
+
+    async fn read_alone(&self, after: Offset, bound: ReadBound) -> Result<Vec<Arc<Change>>, LogError> {
+        let changes = self.log.changes(after, bound).await?;
+        Ok(changes.into_iter().map(Arc::new).collect())
+    }
+}
+
+impl Ring {
+    fn read(&self, after: Offset, bound: ReadBound) -> Vec<Arc<Change>> {
+        let start = self.changes.partition_point(|change| change.offset <= after);
+        let mut bytes = 0;
+        let mut taken = Vec::new();
+        for change in self.changes.iter().skip(start).take(bound.changes) {
+            bytes += change.version.resource.len();
+            let is_past = bound.through.is_some_and(|through| change.offset > through);
+            if is_past || (bytes > bound.bytes && !taken.is_empty()) {
+                break;
+            }
+            taken.push(Arc::clone(change));
+        }
+        taken
+    }
+
+    fn extend(&mut self, after: Offset, changes: &[Arc<Change>]) {
+        let Some(last) = changes.last() else { return };
+        if after > self.through {
+            // Nothing is known of what lies between.
+            *self = Self {
+                after,
+                through: after,
+                ..Self::default()
+            };
+        }
+        self.through = last.offset;
+        for change in changes {
+            self.bytes += change.version.resource.len();
+            self.changes.push_back(Arc::clone(change));
+        }
+        while self.changes.len() > KEPT_CHANGES || self.bytes > KEPT_BYTES {
+            let Some(oldest) = self.changes.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.version.resource.len();
+            self.after = oldest.offset;
+        }
+    }
+}
