@@ -162,3 +162,143 @@ fn float(text: &str) -> Result<Cell, RowError> {
         _ => Err(wrong("not a number")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::OutputType::{Binary, Boolean, Date32, Float64, Int32, Int64, TimestampMicros, Utf8};
+    use crate::PartialDates::{Null, Refuse, Start};
+    use crate::testing::coerced;
+    use crate::{OutputType, PartialDates};
+
+    fn check(element: &str, path: &str, output: OutputType, partial_dates: PartialDates, expected: &str) {
+        let resource = format!(r#"{{"resourceType":"Observation",{element}}}"#);
+        assert_eq!(
+            coerced(&resource, path, output, partial_dates),
+            expected,
+            "{element}"
+        );
+    }
+
+    fn date(written: &str, output: OutputType, partial_dates: PartialDates, expected: &str) {
+        let element = format!(r#""effectiveDateTime":"{written}""#);
+        check(
+            &element,
+            "effective.ofType(dateTime)",
+            output,
+            partial_dates,
+            expected,
+        );
+    }
+
+    fn quantity(written: &str, output: OutputType, expected: &str) {
+        let element = format!(r#""valueQuantity":{{"value":{written}}}"#);
+        check(&element, "value.ofType(Quantity).value", output, Start, expected);
+    }
+
+    #[test]
+    fn dates_become_days_and_moments_in_utc() {
+        date("2020-02-29", Date32, Start, "2020-02-29");
+        date("2020-02-29T23:30:00-05:00", Date32, Start, "2020-02-29");
+        date("2020-02-29", TimestampMicros, Start, "2020-02-29T00:00:00Z");
+        date(
+            "2020-02-29T23:30:00-05:00",
+            TimestampMicros,
+            Start,
+            "2020-03-01T04:30:00Z",
+        );
+        date(
+            "2020-02-29T10:00:00.1234567Z",
+            TimestampMicros,
+            Start,
+            "2020-02-29T10:00:00.123456Z",
+        );
+        date(
+            "2020-02-30",
+            Date32,
+            Start,
+            "column `v` of row 0: not a date [VIEW-103]",
+        );
+        date(
+            "yesterday",
+            TimestampMicros,
+            Start,
+            "column `v` of row 0: not a date with a time [VIEW-103]",
+        );
+    }
+
+    #[test]
+    fn a_partial_date_is_its_start_or_null_or_refused_and_is_counted() {
+        date("1970-06", Date32, Start, "1970-06-01 (1 partial)");
+        date("1970", TimestampMicros, Start, "1970-01-01T00:00:00Z (1 partial)");
+        date("1970-06", Date32, Null, " (1 partial)");
+        date(
+            "1970-06",
+            Date32,
+            Refuse,
+            "column `v` of row 0: a date without its day [VIEW-105]",
+        );
+        date("1970-06", Utf8, Refuse, "1970-06");
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_as_text_and_round_correctly_as_doubles() {
+        quantity("1.50", Utf8, "1.50");
+        quantity("1.50", Float64, "1.5");
+        quantity("42.360082300000001", Float64, "42.3600823");
+        quantity(
+            "1e400",
+            Float64,
+            "column `v` of row 0: a number beyond double precision [VIEW-104]",
+        );
+        quantity("3.0", Int64, "3");
+        quantity("3.5", Int64, "column `v` of row 0: not an integer [VIEW-103]");
+        quantity(
+            "2147483648",
+            Int32,
+            "column `v` of row 0: an integer beyond 32 bits [VIEW-104]",
+        );
+        quantity("-2147483648", Int32, "-2147483648");
+        quantity(
+            "true",
+            Float64,
+            "column `v` of row 0: a boolean in a column of another type [VIEW-103]",
+        );
+    }
+
+    #[test]
+    fn what_is_of_another_kind_is_refused_and_never_null() {
+        check(
+            r#""valueBoolean":true"#,
+            "value.ofType(boolean)",
+            Boolean,
+            Start,
+            "true",
+        );
+        check(
+            r#""valueBoolean":true"#,
+            "value.ofType(boolean)",
+            Utf8,
+            Start,
+            "true",
+        );
+        let wrong = "column `v` of row 0: not a boolean [VIEW-103]";
+        check(
+            r#""valueBoolean":"true""#,
+            "value.ofType(boolean)",
+            Boolean,
+            Start,
+            wrong,
+        );
+        let object = "column `v` of row 0: an object where a primitive value belongs [VIEW-103]";
+        check(r#""status":{"x":1}"#, "status", Utf8, Start, object);
+        check(r#""status":null"#, "status", Utf8, Start, "");
+    }
+
+    #[test]
+    fn base64_becomes_bytes() {
+        let image = |data: &str| format!(r#"{{"resourceType":"Binary","data":"{data}"}}"#);
+        assert_eq!(coerced(&image("aGVsbG8K"), "data", Binary, Start), "aGVsbG8K");
+        let refused = "column `v` of row 0: not base64 [VIEW-103]";
+        assert_eq!(coerced(&image("aGVsbG8"), "data", Binary, Start), refused);
+    }
+}

@@ -65,6 +65,8 @@ mod rows;
 mod suggest;
 mod tape;
 pub mod temporal;
+#[cfg(test)]
+mod testing;
 mod trie;
 mod view;
 

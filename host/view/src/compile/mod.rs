@@ -7,6 +7,8 @@ mod member;
 mod operator;
 mod select;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod text_function;
 mod types;
 

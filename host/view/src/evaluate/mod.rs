@@ -8,6 +8,8 @@ mod flatten;
 mod number;
 mod reference;
 mod step;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use crate::cell::{Origin, TextRef};
