@@ -88,6 +88,8 @@ mod macros;
 mod merge;
 mod outcome;
 mod plugin;
+#[cfg(doctest)]
+mod refused;
 mod schema;
 mod schema_mapper;
 mod services;

@@ -5,18 +5,6 @@
 /// Use it once in a crate whose `crate-type` contains `cdylib`. Each word in brackets names the trait that the type
 /// implements: `writer`, `flush`, `merge`, `table_admin`, `credentials`, `stager`, `schema_mapper`, `coerce`, `check`.
 /// Naming one that it does not implement does not compile.
-///
-/// ```compile_fail
-/// # use lakefeed_plugin_api::*;
-/// # struct Empty;
-/// # impl Plugin for Empty {
-/// #     type Config = ();
-/// #     const INFO: PluginInfo = PluginInfo { name: "e", version: "1.0.0", vendor: "v", license: "MIT" };
-/// #     fn create(_: (), _: Host) -> Result<Self, PluginError> { Ok(Self) }
-/// # }
-/// lakefeed_plugin! { Empty: [writer] } // `Empty` is no `Writer`
-/// # fn main() {}
-/// ```
 #[macro_export]
 macro_rules! lakefeed_plugin {
     ($plugin:ty : [$($interface:ident),* $(,)?]) => {

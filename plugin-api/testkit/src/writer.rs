@@ -76,7 +76,7 @@ async fn a_batch_is_acknowledged_whole<W: Writer>(writer: W) {
 async fn a_batch_without_rows_is_acknowledged<W: Writer>(writer: W) {
     let promise = "a batch without rows is acknowledged";
     opened(&writer, promise).await;
-    written(&writer, sample(0, 0), 1, promise).await;
+    drop(written(&writer, sample(0, 0), 1, promise).await);
     closed(&writer, promise).await;
 }
 
@@ -92,7 +92,7 @@ async fn sixty_four_batches_are_taken_one_after_the_other<W: Writer>(writer: W) 
     let promise = "sixty-four batches are taken one after the other";
     opened(&writer, promise).await;
     for number in 0..64 {
-        written(&writer, sample(number * 5, 5), number as u64 + 1, promise).await;
+        drop(written(&writer, sample(number * 5, 5), number as u64 + 1, promise).await);
     }
     closed(&writer, promise).await;
 }
@@ -101,9 +101,9 @@ async fn a_batch_may_be_offered_again<W: Writer>(writer: W) {
     let promise = "a batch may be offered again";
     opened(&writer, promise).await;
     for _ in 0..3 {
-        written(&writer, sample(0, 5), 1, promise).await;
+        drop(written(&writer, sample(0, 5), 1, promise).await);
     }
-    written(&writer, sample(5, 5), 2, promise).await;
+    drop(written(&writer, sample(5, 5), 2, promise).await);
     closed(&writer, promise).await;
 }
 
@@ -115,7 +115,7 @@ async fn a_cancelled_write_leaves_the_writer_usable<W: Writer>(writer: W) {
         let starts = [0, 1, 2, 3, 4];
         let meta = meta(polls, &starts);
         poll_some(writer.write(sample(0, 5), &meta), polls).await;
-        written(&writer, sample(0, 5), polls, promise).await;
+        drop(written(&writer, sample(0, 5), polls, promise).await);
     }
     closed(&writer, promise).await;
 }
@@ -134,7 +134,7 @@ async fn poll_some<F: Future>(future: F, polls: u64) {
 async fn a_schema_may_be_taken_up_again<W: Writer>(writer: W) {
     let promise = "a schema may be taken up again";
     opened(&writer, promise).await;
-    written(&writer, sample(0, 5), 1, promise).await;
+    drop(written(&writer, sample(0, 5), 1, promise).await);
     let evolved = writer.evolve(sample(0, 0).schema(), 2).await;
     assert!(evolved.is_ok(), "{promise}: evolve failed: {evolved:?}");
     let meta = lakefeed_plugin_api::BatchMeta {
