@@ -7,6 +7,8 @@
 //!
 //! (the path is taken from the project's root).
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test program")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

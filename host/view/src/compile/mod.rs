@@ -2,6 +2,7 @@
 
 mod constant;
 mod expression;
+mod fhir_function;
 mod function;
 mod member;
 mod operator;

@@ -4,6 +4,7 @@
 //! `resourceType`, `name` and `status` may be absent here; a caller that stores definitions decides whether it minds.
 
 mod read;
+mod reader;
 
 use crate::error::ViewErrors;
 
