@@ -1,1 +1,0 @@
-//! What every store must keep, as tests that each store runs.
