@@ -1,0 +1,3 @@
+//! The copy that the build script made.
+
+include!(env!("TAMPERED_ABI"));
