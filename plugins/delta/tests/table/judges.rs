@@ -14,8 +14,9 @@ use arrow::array::{
     StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use futures::future::join_all;
-use lakefeed_plugin_api::{Check, CheckLevel, TableRef, Writer};
+use lakefeed_plugin_api::{Check, CheckLevel, Plugin, TableRef, Writer};
 use lakefeed_plugin_delta::{Config, Delta};
+use lakefeed_plugin_testkit::FakeHost;
 use serde_json::{Value, json};
 
 fn python(test: &str, needs: &str) -> Option<PathBuf> {
@@ -204,11 +205,18 @@ impl S3 {
     fn config(&self) -> Config {
         serde_json::from_value(json!({
             "tablePath": "s3://lake/a b/ü%/patients", "awsRegion": "us-east-1",
-            "awsAccessKeyId": "key", "awsSecretAccessKey": "secret",
+            "awsAccessKeyId": "key", "awsSecretAccessKey": {"env": "UNUSED"},
             "s3Endpoint": format!("http://{}", self.address),
         }))
         .unwrap()
     }
+}
+
+/// An instance whose secret the host knows.
+fn instance(config: Config) -> Delta {
+    let host = FakeHost::new();
+    host.set_secret("awsSecretAccessKey", "secret");
+    Delta::create(config, host.host()).unwrap()
 }
 
 impl Drop for S3 {
@@ -225,7 +233,7 @@ async fn four_writers_in_one_bucket_lose_nothing_and_repeat_nothing() {
     };
     let s3 = S3::start(&python);
     let writers = (0..4).map(|writer| {
-        let delta = Delta::new(&s3.config()).unwrap();
+        let delta = instance(s3.config());
         tokio::spawn(async move {
             open(&delta).await.unwrap();
             for step in 0..5 {
@@ -240,7 +248,7 @@ async fn four_writers_in_one_bucket_lose_nothing_and_repeat_nothing() {
     for writer in join_all(writers).await {
         writer.unwrap();
     }
-    let delta = Delta::new(&s3.config()).unwrap();
+    let delta = instance(s3.config());
     let report = delta.check(CheckLevel::WriteProbe).await;
     assert!(report.is_good(), "{report:?}");
     // Opened again, everything is known to be there.
@@ -264,7 +272,7 @@ async fn duckdb_reads_what_was_written_to_a_bucket() {
     let s3 = S3::start(&python);
     let mut config = s3.config();
     config.table_path = "s3://lake/patients".into();
-    let delta = Delta::new(&config).unwrap();
+    let delta = instance(config);
     open(&delta).await.unwrap();
     for number in 0..3 {
         write(&delta, "d", number).await.unwrap();

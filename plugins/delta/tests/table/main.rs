@@ -7,4 +7,5 @@ mod harness;
 mod judges;
 mod killed;
 mod schema;
+mod suite;
 mod trouble;
