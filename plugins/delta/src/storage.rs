@@ -230,3 +230,67 @@ fn client() -> ClientOptions {
         .with_connect_timeout(Duration::from_secs(5))
         .with_timeout(Duration::from_secs(60))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use object_store::memory::InMemory;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, PutMultipartOptions, PutOptions,
+        PutPayload, PutResult, Result,
+    };
+
+    /// A server that does not know conditional puts.
+    #[derive(Debug, Default)]
+    struct Careless(InMemory);
+
+    impl std::fmt::Display for Careless {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Careless")
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Careless {
+        async fn put_opts(&self, path: &Path, payload: PutPayload, _: PutOptions) -> Result<PutResult> {
+            self.0.put(path, payload).await
+        }
+        async fn put_multipart_opts(
+            &self,
+            path: &Path,
+            opts: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            self.0.put_multipart_opts(path, opts).await
+        }
+        async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+            self.0.get_opts(path, options).await
+        }
+        fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.0.delete_stream(paths)
+        }
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.0.list(prefix)
+        }
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.0.list_with_delimiter(prefix).await
+        }
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.0.copy_opts(from, to, options).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ignores_conditional_puts_is_refused_before_anything_is_written() {
+        let bucket = |store: Arc<dyn ObjectStore>| Storage {
+            bucket: true,
+            ..Storage::new(store, None).unwrap()
+        };
+        let careless = bucket(Arc::new(Careless::default()));
+        assert_eq!(careless.check_exclusive().await.unwrap_err().code(), "DELTA-017");
+        let careful = bucket(Arc::new(InMemory::new()));
+        careful.check_exclusive().await.unwrap();
+        careful.check_exclusive().await.unwrap();
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use delta_kernel::snapshot::{Snapshot, SnapshotRef};
 use delta_kernel::{Engine, Error as KernelError};
@@ -18,6 +19,10 @@ use crate::log::{Metadata, Protocol, commit_info, commit_path, parse, to_bytes};
 use crate::schema::DeltaSchema;
 use crate::storage::Storage;
 
+/// Who has not looked for so long reads the log whole: entries may have been removed meanwhile, and a removal that was
+/// broken off can leave a version without the next.
+const STALE: Duration = Duration::from_secs(3600);
+
 /// A table whose log has been read.
 pub(crate) struct Table {
     pub(crate) storage: Storage,
@@ -29,6 +34,7 @@ pub(crate) struct Table {
     /// The version of the latest checkpoint that is known here.
     pub(crate) checkpoint: Option<u64>,
     transactions: HashMap<String, Option<i64>>,
+    refreshed: Instant,
 }
 
 /// What became of a commit.
@@ -56,6 +62,7 @@ impl Table {
             files: read.files,
             checkpoint: read.checkpoint,
             transactions: HashMap::new(),
+            refreshed: Instant::now(),
         };
         Ok(Some(table))
     }
@@ -104,6 +111,10 @@ impl Table {
     /// Reads what was committed since.
     pub(crate) async fn refresh(&mut self) -> Result<(), DeltaError> {
         const DOING: &str = "reading the table's log";
+        if self.refreshed.elapsed() > STALE {
+            self.read_whole().await?;
+        }
+        self.refreshed = Instant::now();
         loop {
             let next = self.storage.read(&commit_path(self.version + 1)).await;
             if let Some(commit) = next.map_err(DeltaError::storage(DOING))? {
@@ -116,14 +127,23 @@ impl Table {
             if current.map_err(DeltaError::storage(DOING))? {
                 return Ok(());
             }
-            let read = read_log(&self.storage).await?;
-            if read.version == self.version {
+            if !self.read_whole().await? {
                 return Ok(());
             }
-            (self.version, self.files, self.checkpoint) = (read.version, read.files, read.checkpoint);
-            (self.metadata, self.protocol) = (read.metadata, read.protocol);
-            self.transactions.clear();
         }
+    }
+
+    /// Reads the log whole, and says whether there was anything new.
+    async fn read_whole(&mut self) -> Result<bool, DeltaError> {
+        let read = read_log(&self.storage).await?;
+        self.refreshed = Instant::now();
+        if read.version == self.version {
+            return Ok(false);
+        }
+        (self.version, self.files, self.checkpoint) = (read.version, read.files, read.checkpoint);
+        (self.metadata, self.protocol) = (read.metadata, read.protocol);
+        self.transactions.clear();
+        Ok(true)
     }
 
     /// The version of the latest transaction of that application; none if it never committed.

@@ -94,6 +94,15 @@ pub(crate) fn make_folder(folder: &Path, synced: &AtomicU64) -> io::Result<()> {
     sync_folder(above.unwrap_or(Path::new(".")), synced)
 }
 
+/// Syncs the folders above that one, as far as that is allowed: somebody else may have made them and died before that.
+pub(crate) fn sync_above(folder: &Path, synced: &AtomicU64) {
+    for above in folder.ancestors().skip(1) {
+        if let Err(error) = sync_folder(above, synced) {
+            tracing::debug!(folder = %above.display(), %error, "a folder was not synced");
+        }
+    }
+}
+
 pub(crate) fn sync_folder(folder: &Path, synced: &AtomicU64) -> io::Result<()> {
     sync(&File::open(folder)?, synced)
 }

@@ -280,3 +280,47 @@ async fn duckdb_reads_what_was_written_to_a_bucket() {
     let answer = judge(&python, &["s3://lake/patients", &s3.address, "key", "secret"]);
     assert_eq!(column_of(&answer, 1), (0..30).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_goes_to_a_bucket_in_parts() {
+    let Some(python) = python(
+        "a_large_file_in_parts",
+        "moto, boto3, flask, duckdb, duckdb_extensions",
+    ) else {
+        return;
+    };
+    let s3 = S3::start(&python);
+    let mut config = s3.config();
+    config.table_path = "s3://lake/large".into();
+    let delta = instance(config);
+    let count = 700_000u64;
+    let noise = (0..count).map(|n| {
+        let mut value = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let words = [0; 4].map(|_: u64| {
+            value = (value ^ (value >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            format!("{value:016x}")
+        });
+        words.concat()
+    });
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(noise));
+    let number: ArrayRef = Arc::new(Int64Array::from_iter_values((0..count).map(|n| n as i64)));
+    let batch = RecordBatch::try_from_iter([("text", text), ("number", number)]).unwrap();
+    delta.open(&TableRef::default(), batch.schema(), 1).await.unwrap();
+    let ack = delta.write(batch, &meta("d", 1, count as usize)).await.unwrap();
+    assert!(ack.bytes > 32 << 20, "{} bytes", ack.bytes);
+    let script = "import duckdb,sys\nfrom duckdb_extensions import import_extension as i\n\
+        i('delta'); i('httpfs'); c=duckdb.connect(); c.execute('LOAD delta; LOAD httpfs')\n\
+        c.execute(f\"CREATE SECRET (TYPE s3, KEY_ID 'key', SECRET 'secret', ENDPOINT '{sys.argv[1]}',\
+         REGION 'us-east-1', USE_SSL false, URL_STYLE 'path')\")\n\
+        print(c.execute(\"SELECT count(*), sum(number) FROM delta_scan('s3://lake/large')\").fetchone())";
+    let output = Command::new(&python)
+        .args(["-c", script, &s3.address])
+        .output()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    assert_eq!(
+        answer,
+        format!("({count}, {})", count * (count - 1) / 2),
+        "{output:?}"
+    );
+}
