@@ -56,11 +56,12 @@ pub use load::LoadedPlugin;
 pub use manifest::Manifest;
 pub use metrics::PluginMetrics;
 pub use registry::{
-    Claim, InspectedPlugin, ListedPlugin, PluginChoice, PluginList, PluginRegistry, PluginSettings,
+    Claim, InspectedPlugin, ListedPlugin, PluginChoice, PluginList, PluginRegistry, PluginSettings, inspect,
+    list,
 };
 pub use schema::{Marker, Problem, Schema};
 pub use services::AckListener;
-pub use stage::{StageReport, StageRequest, StagedPlugin, stage};
+pub use stage::{StageReport, StageRequest, StagedPlugin, executable_folder, stage};
 pub use state::{FolderState, StateStore};
 pub use supervise::SupervisedInstance;
 pub use thread::InstanceState;
