@@ -21,7 +21,7 @@ pub mod batch;
 pub mod change;
 // pub mod cli;
 pub mod config;
-// pub mod definitions;
+pub mod definitions;
 pub mod delivery;
 pub mod http;
 pub mod intake;

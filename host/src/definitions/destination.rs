@@ -446,12 +446,10 @@ impl Check<'_> {
     /// What kind of access a parameter's value asks for, by the manifests of all plugins: which ones are chosen
     /// may depend on the value, and no plugin may be shown a place that another would not be.
     fn access_of(&self, name: &str) -> Option<String> {
-        let manifests = self.definitions.plugins.manifests();
-        let markers = manifests
-            .iter()
-            .flat_map(|manifest| manifest.parameters.markers());
+        let markers = self.definitions.plugins.markers();
         markers
-            .filter(|marker| marker.path.len() == 1 && marker.path[0] == name)
+            .into_iter()
+            .filter(|marker| matches!(marker.path.as_slice(), [only] if only == name))
             .find_map(|marker| marker.access)
     }
 }

@@ -296,6 +296,13 @@ impl PluginRegistry {
         })
     }
 
+    /// The parameters of all plugins that are secrets or ask for access.
+    pub fn markers(&self) -> Vec<Marker> {
+        self.with_found(|discovery| {
+            discovery.found.iter().flat_map(|found| found.manifest.parameters.markers()).collect()
+        })
+    }
+
     /// Checks, copies and loads a plugin; one that is loaded is answered as it is.
     ///
     /// Reads the whole library and runs its entry function: call it from a thread that may block.
