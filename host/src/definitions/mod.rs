@@ -30,7 +30,7 @@ mod selection;
 mod views;
 
 pub use destination::Origin;
-pub use views::{Materialized, Views};
+pub use views::{MaterializeError, Materialized, Views};
 
 /// The profile that a destination of this kind has.
 pub const LAKEHOUSE_PROFILE: &str = "http://health-samurai.io/fhir/core/StructureDefinition/aidboxtopicdestination-dataLakehouseAtLeastOnceProfile";

@@ -1,11 +1,12 @@
 //! Which plugins serve a destination: those it names, or those its write mode brings along.
 
-use semver::VersionReq;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::parameter::Given;
 use crate::issue::{Issue, IssueCode};
-use crate::plugin::{Claim, Manifest, PluginChoice, PluginRegistry};
+use crate::plugin::{Manifest, PluginRegistry};
 
 /// The write mode of a destination that names none, as in Aidbox.
 const DEFAULT_MODE: &str = "managed-zerobus";
@@ -19,7 +20,7 @@ pub(super) struct Selection {
 
 /// A plugin and the range of versions that was asked for.
 pub(super) struct Chosen {
-    pub(super) manifest: Manifest,
+    pub(super) manifest: Arc<Manifest>,
     pub(super) version: Option<String>,
 }
 
@@ -50,7 +51,7 @@ pub(super) fn select(plugins: &PluginRegistry, given: &[Given]) -> Result<Select
         (Ok(admin), Ok(None)) => {
             // A writer without opinions on types takes the standard's own, which the host maps by itself.
             let mapper = Chosen {
-                manifest: writer.manifest.clone(),
+                manifest: Arc::clone(&writer.manifest),
                 version: writer.version.clone(),
             };
             Ok(Selection {
@@ -70,9 +71,9 @@ fn writer(plugins: &PluginRegistry, given: &[Given]) -> Result<Chosen, Issue> {
     let mode = find(given, "writeMode");
     let text = mode.and_then(|mode| mode.value.as_str()).unwrap_or(DEFAULT_MODE);
     let place = mode.map_or("AidboxTopicDestination.parameter", |mode| &mode.place);
-    match plugins.claimed(Claim::WriteMode, text) {
-        Ok(found) => Ok(Chosen {
-            manifest: found.manifest,
+    match plugins.writer_for_mode(text) {
+        Ok(manifest) => Ok(Chosen {
+            manifest,
             version: None,
         }),
         Err(problem) => Err(Issue::new(IssueCode::NotSupported, place, problem.to_string())),
@@ -89,12 +90,9 @@ fn companion(
         return named(plugins, written).map(Some);
     }
     let Some(name) = default else { return Ok(None) };
-    match plugins.find(&PluginChoice {
-        plugin: name,
-        version: None,
-    }) {
-        Ok(found) => Ok(Some(Chosen {
-            manifest: found.manifest,
+    match plugins.named(&name, None) {
+        Ok(manifest) => Ok(Some(Chosen {
+            manifest,
             version: None,
         })),
         Err(problem) => Err(Issue::new(
@@ -139,20 +137,10 @@ fn named(plugins: &PluginRegistry, given: &Given) -> Result<Chosen, Issue> {
             format!("`{}` names no plugin", given.name),
         ));
     }
-    let range = match version.map(VersionReq::parse).transpose() {
-        Ok(range) => range,
-        Err(_) => {
-            let text = "`version` is not a range of versions, such as \"^1.2\"".to_owned();
-            return Err(refuse(IssueCode::Value, text));
-        }
-    };
     plugins
-        .find(&PluginChoice {
-            plugin: name.to_owned(),
-            version: range,
-        })
-        .map(|found| Chosen {
-            manifest: found.manifest,
+        .named(name, version)
+        .map(|manifest| Chosen {
+            manifest,
             version: version.map(str::to_owned),
         })
         .map_err(|problem| refuse(IssueCode::NotSupported, problem.to_string()))

@@ -76,3 +76,5 @@ pub use bootstrap::BootstrapError;
 pub use live::{LiveState, LiveStatus};
 pub use spec::{DestinationSpec, MaterializedView, OnLeave, PluginUse, TargetSpec};
 pub use supervisor::Deliveries;
+#[cfg(test)]
+pub(crate) use target::{Target, Targets};

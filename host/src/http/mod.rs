@@ -11,20 +11,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::change::Timestamp;
+use crate::definitions::Definitions;
+use crate::delivery::Deliveries;
 use crate::intake::Intake;
 use crate::log::{Log, Write, WriteError, Written};
+use crate::plugin::PluginRegistry;
+
+use outcome::Outcome;
 
 mod ask;
 mod auth;
 mod bundle;
+mod destination;
 mod health;
 mod history;
 mod limits;
+mod materialize;
 mod metadata;
 mod outcome;
 mod parameters;
 mod patience;
 mod patient;
+mod plugins;
 mod read;
 mod respond;
 mod route;
@@ -33,7 +41,9 @@ mod rows;
 mod run;
 mod search;
 mod server;
+mod settings;
 mod tls;
+mod topic;
 mod view;
 mod write;
 
@@ -56,6 +66,16 @@ pub struct App {
     pub log: Arc<dyn Log>,
     /// Makes requests into writes.
     pub intake: Intake,
+    /// The topics, views and destinations.
+    pub definitions: Arc<Definitions>,
+    /// Delivers to destinations.
+    pub deliveries: Deliveries,
+    /// The plugins.
+    pub plugins: Arc<PluginRegistry>,
+    /// Held while topics and views change, so that each check still holds when its write happens.
+    pub definition_turn: tokio::sync::Mutex<()>,
+    /// The same for destinations, whose checks ask the target and so may take minutes.
+    pub destination_turn: tokio::sync::Mutex<()>,
     /// The most bytes of rows that `$run` answers.
     pub max_run_bytes: usize,
     /// When the server started.
@@ -72,6 +92,15 @@ impl App {
             })
         })
     }
+}
+
+/// Does a piece of work to its end even when the client that asked for it goes away in the middle.
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Outcome>> + Send + 'static,
+) -> Result<T, Outcome> {
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|_| Err(Outcome::internal()))
 }
 
 /// How the listener behaves.
@@ -117,6 +146,14 @@ pub enum HttpError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
+        reason: String,
+    },
+    /// HTTP-004. A client's secret cannot be read. Set the variable or the file that it refers to.
+    #[error("`[http] clients`: the secret of `{name}` cannot be read: {reason} [HTTP-004]")]
+    Client {
+        /// The client.
+        name: String,
+        /// What is wrong; never the secret.
         reason: String,
     },
     /// HTTP-003. The listener does not work.

@@ -127,6 +127,14 @@ impl Outcome {
         }
     }
 
+    /// 503 with places.
+    pub(super) fn retry_later(issues: Vec<Issue>, seconds: u16) -> Self {
+        Self {
+            header: Some((RETRY_AFTER, HeaderValue::from(seconds))),
+            ..Self::of(StatusCode::SERVICE_UNAVAILABLE, issues)
+        }
+    }
+
     /// 500: our fault. What happened is in the log, not in the answer.
     pub(super) fn internal() -> Self {
         Self::new(
@@ -211,6 +219,18 @@ impl From<Refusal> for Outcome {
             None => issue,
         };
         Self::of(status, vec![issue])
+    }
+}
+
+impl From<Vec<crate::issue::Issue>> for Outcome {
+    /// 422 with all that is wrong with a definition.
+    fn from(issues: Vec<crate::issue::Issue>) -> Self {
+        let issues = issues.into_iter();
+        Self::unprocessable(
+            issues
+                .map(|issue| Issue::new(issue.code.as_str(), issue.diagnostics).at(issue.expression))
+                .collect(),
+        )
     }
 }
 

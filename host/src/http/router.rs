@@ -18,7 +18,9 @@ use super::limits::BodyReader;
 use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
-use super::{health, history, metadata, read, run, search, view, write};
+use super::{
+    destination, health, history, materialize, metadata, plugins, read, run, search, topic, view, write,
+};
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
 #[derive(Clone)]
@@ -120,7 +122,7 @@ impl Inner {
     fn time_for(&self, route: &Route, method: &Method) -> Duration {
         let limits = &self.settings.limits;
         match route {
-            Route::Type(name) if name == "AidboxTopicDestination" && *method == Method::POST => {
+            Route::Type(name) if name == destination::DESTINATION && *method == Method::POST => {
                 limits.bootstrap_timeout
             }
             _ => limits.request_timeout,
@@ -137,6 +139,7 @@ impl Inner {
         let app = &self.app;
         match route {
             Route::Health => only_get(ask, health::health(app).await),
+            Route::Plugins => only_get(ask, plugins::plugins(app).await?),
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)),
             Route::Root => Err(Outcome::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -166,37 +169,48 @@ impl Inner {
     }
 }
 
-async fn on_type(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
+async fn on_type(app: &Arc<App>, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
     match ask.method {
         Method::GET | Method::HEAD => search::by_get(app, ask, resource_type).await,
         Method::POST => match resource_type {
+            topic::TOPIC => topic::create(app, ask).await,
             view::VIEW => view::create(app, ask).await,
+            destination::DESTINATION => destination::create(app, ask).await,
             _ => write::create(app, ask, resource_type).await,
         },
         _ => Err(Outcome::method_not_allowed("GET, POST")),
     }
 }
 
-async fn on_instance(app: &App, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
+async fn on_instance(app: &Arc<App>, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
     match ask.method {
         Method::GET | Method::HEAD => read::read(app, ask, resource_type, id).await,
+        Method::DELETE if resource_type == destination::DESTINATION => {
+            destination::delete(app, ask, id).await
+        }
+        _ if resource_type == destination::DESTINATION => {
+            Err(Outcome::method_not_allowed(destination::METHODS))
+        }
         Method::PUT => match resource_type {
+            topic::TOPIC => topic::update(app, ask, id).await,
             view::VIEW => view::update(app, ask, id).await,
             _ => write::update(app, ask, resource_type, id).await,
         },
+        Method::DELETE if resource_type == topic::TOPIC => topic::delete(app, ask, id).await,
         Method::DELETE => write::delete(app, ask, resource_type, id).await,
         _ => Err(Outcome::method_not_allowed("GET, PUT, DELETE")),
     }
 }
 
 async fn on_operation(
-    app: &App,
+    app: &Arc<App>,
     ask: &Ask,
     resource_type: &str,
     id: Option<&str>,
     operation: &str,
 ) -> Result<Response, Outcome> {
     match (resource_type, operation, id) {
+        (view::VIEW, "materialize", id) => materialize::materialize(app, ask, id).await,
         (view::VIEW, "run", id) => run::run(app, ask, id).await,
         _ => Err(Outcome::not_found("there is no such operation here")),
     }

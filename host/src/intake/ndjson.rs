@@ -282,3 +282,6 @@ impl Reader {
         self.sender.blocking_send(full).map_err(|_| Stopped)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,11 +85,7 @@ impl StageRequest {
 }
 
 /// The folder of the running executable; for a test program (which cargo puts into `deps/`) the one above.
-///
-/// # Errors
-///
-/// If the system does not say where the executable is.
-pub fn executable_folder() -> io::Result<PathBuf> {
+pub(super) fn executable_folder() -> io::Result<PathBuf> {
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(Path::new("/"));
     match folder.parent() {

@@ -25,9 +25,6 @@ use std::io;
 use lakefeed_plugin_api::{Category, PluginError, Refusal};
 use thiserror::Error;
 
-const TYPES: &str =
-    "drop the `ansi/type` tag, or use STRING, DATE, TIMESTAMP, INT, BIGINT, DOUBLE, BOOLEAN or BINARY";
-
 /// A failure of this plugin.
 #[derive(Debug, Error)]
 pub enum DeltaError {
@@ -151,58 +148,76 @@ impl DeltaError {
         }
     }
 
-    /// The category, the stable code and the remedy.
+    /// The stable code, the category and the remedy.
     fn ruling(&self) -> (Category, &'static str, &'static str) {
-        use Category::{
-            ConfigInvalid, DataRejected, Internal, RemoteUnavailable, SchemaIncompatible, SchemaMismatch,
-            TargetUnsupported,
-        };
         match self {
-            Self::Parameter { .. } => (ConfigInvalid, "DELTA-001", "correct the destination"),
-            Self::ColumnName { .. } => (ConfigInvalid, "DELTA-002", "rename the column in the view"),
-            Self::ColumnType { .. } => (ConfigInvalid, "DELTA-003", TYPES),
+            Self::Parameter { .. } => (Category::ConfigInvalid, "DELTA-001", "correct the destination"),
+            Self::ColumnName { .. } => (
+                Category::ConfigInvalid,
+                "DELTA-002",
+                "rename the column in the view",
+            ),
+            Self::ColumnType { .. } => (
+                Category::ConfigInvalid,
+                "DELTA-003",
+                "drop the `ansi/type` tag, or use STRING, DATE, TIMESTAMP, INT, BIGINT, DOUBLE, BOOLEAN or BINARY",
+            ),
             Self::MissingColumns {
                 auto_evolve: true, ..
-            } => (SchemaMismatch, "DELTA-010", "add them"),
-            Self::MissingColumns { .. } => (
-                ConfigInvalid,
+            } => (Category::SchemaMismatch, "DELTA-010", "add them"),
+            Self::MissingColumns {
+                auto_evolve: false, ..
+            } => (
+                Category::ConfigInvalid,
                 "DELTA-010",
-                "set `autoEvolve`, or add them by hand",
+                "set `autoEvolve` to true, or add them by hand",
             ),
             Self::Incompatible { .. } => (
-                SchemaIncompatible,
+                Category::SchemaIncompatible,
                 "DELTA-011",
-                "change the view, or write elsewhere",
+                "change the column in the view, or write to another table",
             ),
             Self::Demanded { .. } => (
-                SchemaIncompatible,
+                Category::SchemaIncompatible,
                 "DELTA-012",
-                "make them nullable, or add them to the view",
+                "make them nullable in the table, or add them to the view",
             ),
-            Self::Partitioned { .. } => (TargetUnsupported, "DELTA-013", "write to an unpartitioned table"),
+            Self::Partitioned { .. } => (
+                Category::TargetUnsupported,
+                "DELTA-013",
+                "write to an unpartitioned table",
+            ),
             Self::Feature { .. } => (
-                TargetUnsupported,
+                Category::TargetUnsupported,
                 "DELTA-014",
-                "switch it off, or write to another table",
+                "switch it off in the table, or write to another table",
             ),
             Self::Log { .. } => (
-                TargetUnsupported,
+                Category::TargetUnsupported,
                 "DELTA-015",
                 "restore `_delta_log`, or name another folder",
             ),
             Self::Empty { .. } => (
-                DataRejected,
+                Category::DataRejected,
                 "DELTA-016",
-                "make it nullable, or correct the resources",
+                "make the column nullable, or correct the resources",
             ),
             Self::NotExclusive => (
-                TargetUnsupported,
+                Category::TargetUnsupported,
                 "DELTA-017",
-                "use one that honours `If-None-Match` on a put",
+                "use an S3 server that honours `If-None-Match: *` on a put",
             ),
-            Self::Contended { .. } => (RemoteUnavailable, "DELTA-023", "run fewer writers on this table"),
+            Self::Contended { .. } => (
+                Category::RemoteUnavailable,
+                "DELTA-023",
+                "run fewer writers on this table",
+            ),
             Self::Storage { source, .. } => storage_ruling(source.as_ref()),
-            Self::Internal { .. } => (Internal, "DELTA-030", "report it, with the log of the host"),
+            Self::Internal { .. } => (
+                Category::Internal,
+                "DELTA-030",
+                "report it, with the log of the host",
+            ),
         }
     }
 

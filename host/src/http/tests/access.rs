@@ -51,12 +51,8 @@ async fn a_web_page_elsewhere_cannot_reach_a_server_without_credentials() {
 async fn without_clients_a_listener_that_all_can_reach_is_refused() {
     let host = Host::start().await;
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let app = std::sync::Arc::new(crate::http::App {
-        log: host.log.clone(),
-        intake: crate::intake::Intake::new(std::sync::Arc::new(|| unreachable!()), 1),
-        max_run_bytes: 1,
-        started: crate::change::Timestamp(0),
-    });
+    let app =
+        std::sync::Arc::new(super::app(host.log.clone(), host.folder.path(), &Settings::default()).await);
     let served = crate::http::serve(listener, app, Settings::default(), host.shutdown.clone()).await;
     assert!(matches!(served, Err(HttpError::Open { .. })));
     host.stop().await;

@@ -2,6 +2,7 @@
 //! told to. The modules are named after the sections of the behaviour that they hold the server to.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,13 +12,19 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, HttpError, Settings, serve};
-use crate::change::{Matched, Timestamp};
+use crate::change::Timestamp;
+use crate::definitions::{self, Definitions};
+use crate::delivery::{Deliveries, DestinationSpec, Target, Targets};
 use crate::intake::Intake;
-use crate::log::{Log, Matcher};
+use crate::log::Log;
+use crate::plugin::{PluginRegistry, PluginSettings};
 
 mod access;
 mod crud;
+mod destination;
 mod hostile;
+mod topic;
+mod view;
 
 /// A running server.
 struct Host {
@@ -44,13 +51,7 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("store.db").display());
         let log = crate::log::open(&url, Arc::new(Timestamp::now)).await.unwrap();
-        let matcher: Matcher = Arc::new(|_, _| Matched::default());
-        let app = App {
-            log: log.clone(),
-            intake: Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes),
-            max_run_bytes: 1024 * 1024,
-            started: Timestamp::now(),
-        };
+        let app = app(log.clone(), folder.path(), &settings).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -115,6 +116,39 @@ impl Host {
         let answer = self.ask(&format!("PUT /fhir/Patient/{id}"), &patient(text)).await;
         assert!(answer.status == 200 || answer.status == 201, "{}", answer.text());
         answer.json()["meta"]["versionId"].as_str().unwrap().to_owned()
+    }
+}
+
+/// What the server answers from, without any plugin.
+async fn app(log: Arc<dyn Log>, folder: &Path, settings: &Settings) -> App {
+    let plugin_settings = PluginSettings {
+        state: folder.to_owned(),
+        ..PluginSettings::default()
+    };
+    let plugins = Arc::new(PluginRegistry::of_directories(plugin_settings, Vec::new()));
+    let loaded = Definitions::load(log.clone(), plugins.clone(), definitions::Settings::default()).await;
+    let definitions = Arc::new(loaded.unwrap().0);
+    let topics = Arc::clone(definitions.topics());
+    let matcher = topics.matcher();
+    App {
+        deliveries: Deliveries::with_targets(log.clone(), topics, Arc::new(NoTargets)),
+        intake: Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes),
+        definition_turn: tokio::sync::Mutex::default(),
+        destination_turn: tokio::sync::Mutex::default(),
+        max_run_bytes: 1024 * 1024,
+        started: Timestamp::now(),
+        definitions,
+        plugins,
+        log,
+    }
+}
+
+/// No destination gets so far as to have a target without a plugin.
+struct NoTargets;
+
+impl Targets for NoTargets {
+    fn target(&self, _: &DestinationSpec) -> Box<dyn Target> {
+        unreachable!("there are no plugins")
     }
 }
 
