@@ -18,8 +18,14 @@ const ATTEMPTS: u32 = 20;
 
 impl TableAdmin for Delta {
     async fn describe(&self, table: &TableRef) -> Result<TableSchema, PluginError> {
+        let table = match table {
+            TableRef { name, location } if name.is_empty() && location.is_empty() => {
+                TableRef::at(self.checked.place.to_string())
+            }
+            named => named.clone(),
+        };
         let absent = TableSchema {
-            table: table.clone(),
+            table,
             ..TableSchema::default()
         };
         let Some(storage) = self.existing_storage()? else {

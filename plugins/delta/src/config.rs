@@ -1,5 +1,6 @@
 //! The destination's parameters, as written and as checked.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -58,6 +59,15 @@ pub(crate) enum Place {
     Bucket(Bucket),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Bucket(bucket) => write!(f, "s3://{}/{}", bucket.name, bucket.prefix),
+        }
+    }
+}
+
 /// A prefix in a bucket, and how to reach it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Bucket {
@@ -70,8 +80,8 @@ pub(crate) struct Bucket {
     pub(crate) endpoint: Option<Url>,
 }
 
-impl std::fmt::Debug for Bucket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{}/{}", self.name, self.prefix)
     }
 }

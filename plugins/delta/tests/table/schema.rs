@@ -103,6 +103,8 @@ async fn the_drift_loop_adds_the_column_and_keeps_the_table() {
     delta.open(&TableRef::default(), batch.schema(), 1).await.unwrap();
     send(&delta, batch, &meta("d", 2, 2)).await.unwrap();
     assert_eq!(files(&table).len(), 2);
+    let described = delta.describe(&TableRef::default()).await.unwrap();
+    assert_eq!(described.table, TableRef::at(table.to_str().unwrap()));
     let names: Vec<String> = delta
         .describe(&TableRef::default())
         .await
