@@ -18,6 +18,9 @@
 //! | DELTA-022 | the storage does not answer | see to the disk or the server; delivery goes on by itself |
 //! | DELTA-023 | other writers took every version that was tried | run fewer writers on the table |
 //! | DELTA-030 | the plugin failed in a way that it does not know | report it with the log |
+//! | DELTA-031 | the host broke the contract: a write before `open`, an unannounced schema | report it with the log |
+//! | DELTA-032 | dropping a table is asked for, which this plugin never does | drop it with the catalog's own means |
+//! | DELTA-040 | a warning: the table has more than 10,000 data files | compact it; the README says how |
 
 use std::error::Error as StdError;
 use std::io;
