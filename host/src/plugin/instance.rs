@@ -246,8 +246,9 @@ impl Instance {
     /// The deadline has passed: the call is cancelled, and the instance is over if its function has not returned.
     fn give_up(&self, call: &Call) -> PluginError {
         self.plugin.health.count(Event::Timeout);
+        let stuck = self.shared.give_up(call.id);
         call.cancel();
-        if self.shared.give_up(call.id) {
+        if stuck {
             return over(Category::Deadline, "a function of the plugin does not return").outcome_unknown();
         }
         PluginError::new(

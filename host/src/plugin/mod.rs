@@ -2,7 +2,7 @@
 //!
 //! A plugin is a folder with a manifest and a shared library. What happens to it, in order:
 //!
-//! - [`manifest`], [`schema`]: what its `plugin.toml` says; reading it runs no foreign code.
+//! - [`manifest`], [`schema`], `validate`: what its `plugin.toml` says; reading it runs no foreign code.
 //! - [`discover`], `elf`: which plugins lie in the plugin directories, and why some of them cannot be used.
 //! - [`check`]: path, owner, permissions and pins, all before the library is opened by the loader.
 //! - [`cache`]: the bytes are hashed while they are copied to the private folder they are loaded from.
@@ -45,6 +45,7 @@ pub mod stage;
 pub mod state;
 pub mod supervise;
 mod thread;
+mod validate;
 
 pub use cache::PluginCache;
 pub use check::{Pin, Policy, TrustLevel};
@@ -56,11 +57,12 @@ pub use load::LoadedPlugin;
 pub use manifest::Manifest;
 pub use metrics::PluginMetrics;
 pub use registry::{
-    Claim, InspectedPlugin, ListedPlugin, PluginChoice, PluginList, PluginRegistry, PluginSettings,
+    Claim, InspectedPlugin, ListedPlugin, PluginChoice, PluginList, PluginRegistry, PluginSettings, inspect,
+    list,
 };
 pub use schema::{Marker, Problem, Schema};
 pub use services::AckListener;
-pub use stage::{StageReport, StageRequest, StagedPlugin, stage};
+pub use stage::{StageReport, StageRequest, StagedPlugin, executable_folder, stage};
 pub use state::{FolderState, StateStore};
 pub use supervise::SupervisedInstance;
 pub use thread::InstanceState;

@@ -91,6 +91,9 @@ impl Claim {
 /// One line of `lakefeed plugins list`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ListedPlugin {
+    /// The whole manifest, for who shows more than a line.
+    #[serde(skip)]
+    pub manifest: Arc<Manifest>,
     /// Its name.
     pub name: String,
     /// Its version.
@@ -296,7 +299,11 @@ impl PluginRegistry {
     /// The parameters of all plugins that are secrets or ask for access.
     pub fn markers(&self) -> Vec<Marker> {
         self.with_found(|discovery| {
-            discovery.found.iter().flat_map(|found| found.manifest.parameters.markers()).collect()
+            discovery
+                .found
+                .iter()
+                .flat_map(|found| found.manifest.parameters.markers())
+                .collect()
         })
     }
 
@@ -363,6 +370,7 @@ impl PluginRegistry {
         let key = (manifest.name.clone(), manifest.version.clone());
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         ListedPlugin {
+            manifest: found.manifest.clone(),
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             vendor: manifest.vendor.clone(),
@@ -404,6 +412,20 @@ impl LoadedPlugin {
     pub fn health(&self) -> HealthReport {
         self.health.report()
     }
+}
+
+/// What [`PluginRegistry::list`] answers, for who needs no registry.
+pub fn list(settings: &PluginSettings) -> PluginList {
+    PluginRegistry::open(settings.clone()).list()
+}
+
+/// What [`PluginRegistry::inspect`] answers, for who needs no registry.
+///
+/// # Errors
+///
+/// As [`PluginRegistry::inspect`].
+pub fn inspect(settings: &PluginSettings, name: &str) -> Result<Vec<InspectedPlugin>, PluginRefusal> {
+    PluginRegistry::open(settings.clone()).inspect(name)
 }
 
 fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {

@@ -85,7 +85,11 @@ impl StageRequest {
 }
 
 /// The folder of the running executable; for a test program (which cargo puts into `deps/`) the one above.
-pub(super) fn executable_folder() -> io::Result<PathBuf> {
+///
+/// # Errors
+///
+/// If the system does not say where the executable is.
+pub fn executable_folder() -> io::Result<PathBuf> {
     let executable = std::env::current_exe()?;
     let folder = executable.parent().unwrap_or(Path::new("/"));
     match folder.parent() {

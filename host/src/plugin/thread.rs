@@ -6,10 +6,10 @@
 #![expect(unsafe_code, reason = "calls the functions of a plugin")]
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use lakefeed_plugin_api::abi::{AbiCompletion, AbiInstance, AbiOp};
 
@@ -21,6 +21,11 @@ use super::services::HostSide;
 
 /// How long an instance may take to end before its thread leaves it behind.
 const DESTROY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Functions return within a millisecond, by contract. One that is given up after this long is stuck.
+const OWN_GRACE: Duration = Duration::from_millis(20);
+/// A call that waits behind another's function is patient: that one has a deadline of its own.
+const OTHERS_GRACE: Duration = Duration::from_secs(1);
 
 /// What a call does on the instance's thread.
 pub(super) type Enter = Box<dyn FnOnce(&Entered<'_>, AbiCompletion) -> *mut AbiOp + Send>;
@@ -71,6 +76,8 @@ pub(super) struct Shared {
     state: AtomicU8,
     /// The call whose function is running now; 0 for none.
     inside: AtomicU64,
+    /// Since when, by [`clock_ms`].
+    since_ms: AtomicU64,
     health: Arc<Health>,
 }
 
@@ -79,6 +86,7 @@ impl Shared {
         Shared {
             state: AtomicU8::new(0),
             inside: AtomicU64::new(0),
+            since_ms: AtomicU64::new(0),
             health,
         }
     }
@@ -98,15 +106,42 @@ impl Shared {
             .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Called when the host gives up waiting for call `id`; answers whether its function has not even returned.
+    /// Called when the host gives up waiting for call `id`; answers whether the instance's thread is stuck.
+    ///
+    /// It is, if the call's own function has not returned, or if the thread is long inside another's: then this call was
+    /// never begun, and no later one would be.
     pub(super) fn give_up(&self, id: u64) -> bool {
-        let stuck = self.inside.load(Ordering::Acquire) != 0;
+        let (inside, for_long) = self.inside();
+        let grace = if inside == id { OWN_GRACE } else { OTHERS_GRACE };
+        let stuck = inside != 0 && for_long >= grace;
         if stuck && self.state.swap(2, Ordering::AcqRel) != 2 {
             self.health.abandon();
             tracing::warn!(target: "lakefeed::plugin", call = id, "a plugin's function does not return; instance abandoned");
         }
         stuck
     }
+
+    /// The call whose function is running, and for how long.
+    fn inside(&self) -> (u64, Duration) {
+        let inside = self.inside.load(Ordering::Acquire);
+        let since = self.since_ms.load(Ordering::Acquire);
+        (inside, Duration::from_millis(clock_ms().saturating_sub(since)))
+    }
+
+    fn enter(&self, id: u64) {
+        self.since_ms.store(clock_ms(), Ordering::Release);
+        self.inside.store(id, Ordering::Release);
+    }
+
+    fn leave(&self) {
+        self.inside.store(0, Ordering::Release);
+    }
+}
+
+/// Milliseconds of a clock that never goes back; its zero has no meaning.
+fn clock_ms() -> u64 {
+    static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(ZERO.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Starts the thread of an instance.
@@ -214,9 +249,9 @@ impl Worker {
 
     /// Marks the time that a function of the plugin runs.
     fn inside<R>(&self, id: u64, act: impl FnOnce() -> R) -> R {
-        self.shared.inside.store(id, Ordering::Release);
+        self.shared.enter(id);
         let result = act();
-        self.shared.inside.store(0, Ordering::Release);
+        self.shared.leave();
         result
     }
 
