@@ -68,6 +68,8 @@ mod spec;
 mod supervisor;
 mod tail;
 mod target;
+#[cfg(test)]
+mod tests;
 mod timed;
 mod worker;
 mod write;
