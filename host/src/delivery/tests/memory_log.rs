@@ -159,7 +159,10 @@ impl MemoryLog {
     }
 
     fn fails(&self, what: &str) -> Result<(), LogError> {
-        match self.chance().as_ref().is_some_and(|chance| chance.hits(what)) {
+        // What the supervisor's caller asks fails, but does not panic: that is the test itself.
+        let is_callers = what.starts_with("destination") || what.starts_with("state");
+        let hits = |chance: &Chance| if is_callers { chance.hits_softly() } else { chance.hits(what) };
+        match self.chance().as_ref().is_some_and(hits) {
             true => Err(LogError::Unavailable { reason: format!("made up in {what}") }),
             false => Ok(()),
         }

@@ -25,7 +25,7 @@ use memory_log::{ID, MemoryLog};
 use scripted::{Fate, Row, Scripted};
 
 const VIEW: &str = r#"{"resourceType": "ViewDefinition", "name": "patients", "resource": "Patient", "status": "active",
-    "where": [{"path": "active.not() or active = true"}],
+    "where": [{"path": "active.exists().not() or active = true"}],
     "select": [{"column": [{"name": "id", "path": "id"}, {"name": "version", "path": "meta.versionId"}]}]}"#;
 
 /// A destination with everything around it.
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     async fn settle(&self) {
-        for _ in 0..1_000_000 {
+        for _ in 0..50_000 {
             let halted = self.deliveries.live(ID).is_some_and(|live| live.state == LiveState::Halted);
             if self.log.record().offset == self.log.head_offset() || halted {
                 return;
@@ -263,7 +263,7 @@ async fn a_refused_change_is_found_by_halving_and_set_aside_with_its_reason() {
 async fn named_changes_are_set_aside_without_being_sent_again() {
     let bench = Bench::new();
     put_many(&bench.log, 10);
-    (bench.target.table().bad, bench.target.table().names_bad) = (Vec::new(), true);
+    bench.target.table().names_bad = true;
     bench.target.table().bad = vec!["p4".into(), "p10".into()];
     bench.deliver().await;
     assert_eq!(bench.offered(), [(1, 1, 10), (2, 1, 3), (3, 1, 5)]);
@@ -333,7 +333,7 @@ async fn a_fresh_token_is_fetched_once_before_the_pause() {
     let expired = || Fate::Fails(failure(Category::AuthExpired));
     bench.target.script([expired(), expired()]);
     bench.deliver().await;
-    assert_eq!((bench.target.table().refreshed, bench.offered().len()), (1, 3));
+    assert_eq!((bench.offered().len(), bench.target.table().refreshed), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]

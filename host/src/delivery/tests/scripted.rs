@@ -183,6 +183,10 @@ impl Target for Scripted {
             Fate::Durable => self.table().write(&rows, meta, everything, &[]),
             Fate::Prefix(changes) => self.table().write(&rows, meta, changes.min(everything), &[]),
             Fate::Without(refused) => self.table().write(&rows, meta, everything, &refused),
+            // Whoever remembers a batch says so before it finds fault with it.
+            Fate::Fails(error) if error.category == Category::PayloadTooLarge => {
+                self.table().remembers(meta).ok_or(error)
+            }
             Fate::Fails(error) => Err(error),
             Fate::Lost(error) => match self.table().write(&rows, meta, everything, &[]) {
                 Ok(_) => Err(error),
@@ -250,6 +254,12 @@ impl Table {
         };
         self.remembered = Some((meta.batch_number, offered, ack.clone()));
         Ok(ack)
+    }
+
+    /// What was answered to a batch before.
+    fn remembers(&self, meta: &BatchMeta) -> Option<WriteAck> {
+        let (number, _, ack) = self.remembered.as_ref()?;
+        (self.profile.idempotent && *number == meta.batch_number).then(|| ack.clone())
     }
 
     fn refuse_bad(&self, rows: &[(u64, Row)]) -> Result<(), PluginError> {
