@@ -18,6 +18,7 @@
 //! 2. While the end of a write is unknown (a crash, a timeout, a lost answer), its bounds stand: the same changes
 //!    are written under the same number until the writer gives a certain answer. After a crash they are read from
 //!    the record and taken again, whatever the batch limits or the target's limits have become.
+//!    A writer that remembers looks the number up before it finds fault with the rows.
 //! 3. Only a certain *nothing was written* (refused, too large) lets the loop cut the changes into smaller
 //!    writes. The number is retired first, by an ack that does not move the offset; each smaller write is then
 //!    planned as a batch of its own. A crash between the two leaves no plan and an offset before the changes,
@@ -53,6 +54,8 @@
 //! | DELIVERY-008 | the destination's topic is gone | create it again |
 //! | DELIVERY-009 | a worker crashed and is started again | report it if it stays |
 //! | DELIVERY-010 | too many refusals in a row: the target is at fault | mend the target, then resume |
+//! | DELIVERY-011 | the table must change and no plugin administers it | change it by hand, or name an `admin` |
+//! | DELIVERY-012 | a plugin could not be loaded | look at the log; `lakefeed plugins list` |
 
 mod bisect;
 mod bootstrap;
@@ -62,9 +65,10 @@ mod drift;
 mod flatten;
 mod interrupt;
 mod letter;
-mod live;
+mod plugin_target;
 mod retry;
 mod spec;
+mod standard;
 mod supervisor;
 mod tail;
 mod target;
@@ -74,8 +78,8 @@ mod timed;
 mod worker;
 mod write;
 
+pub use crate::status::{LiveState, LiveStatus};
 pub use bootstrap::BootstrapError;
-pub use live::{LiveState, LiveStatus};
 pub use spec::{DestinationSpec, MaterializedView, OnLeave, PluginUse, TargetSpec};
 pub use supervisor::Deliveries;
 #[cfg(test)]

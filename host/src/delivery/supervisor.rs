@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::bootstrap::{self, BootstrapError};
 use super::interrupt::Interrupt;
-use super::live::{Live, LiveState, LiveStatus};
+use super::plugin_target::PluginTargets;
 use super::retry::{LONGEST_RESTART, restart_pause};
 use super::spec::DestinationSpec;
 use super::tail::TailReader;
 use super::target::Targets;
 use super::worker::{Shared, Worker};
-use crate::change::Timestamp;
+use crate::change::{Offset, Timestamp};
 use crate::log::{DestinationState, Log, LogError};
+use crate::plugin::{PluginMetrics, PluginRegistry};
+use crate::status::{Live, LiveState, LiveStatus};
 use crate::topic::Topics;
 
 /// All destinations that this host delivers to.
@@ -40,6 +42,16 @@ struct Running {
 }
 
 impl Deliveries {
+    /// Deliveries through the plugins of a host; what plugins record goes to `metrics`. Nothing runs yet.
+    pub fn new(
+        log: Arc<dyn Log>,
+        topics: Arc<Topics>,
+        plugins: Arc<PluginRegistry>,
+        metrics: Arc<PluginMetrics>,
+    ) -> Self {
+        Self::with_targets(log, topics, Arc::new(PluginTargets { plugins, metrics }))
+    }
+
     pub(crate) fn with_targets(log: Arc<dyn Log>, topics: Arc<Topics>, targets: Arc<dyn Targets>) -> Self {
         let tail = TailReader::new(Arc::clone(&log));
         Self {
@@ -110,6 +122,18 @@ impl Deliveries {
             .set_destination_state(id, DestinationState::Active)
             .await?;
         let spec = self.running().get(id).map(|running| running.spec.clone());
+        match spec {
+            Some(spec) => self.start(spec).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Moves a destination's offset to any place and delivers again from there, if it was started here. What was
+    /// delivered before is not taken for what is delivered again.
+    pub async fn rewind(&self, id: &str, to: Offset) -> Result<(), LogError> {
+        let spec = self.running().get(id).map(|running| running.spec.clone());
+        self.stop(id).await;
+        self.shared.log.rewind_destination(id, to).await?;
         match spec {
             Some(spec) => self.start(spec).await,
             None => Ok(()),

@@ -14,7 +14,6 @@ use super::collect::{ChangeBatch, Collector, left_behind};
 use super::drift::{self, Shape};
 use super::flatten::{self, Flattened, Flattener};
 use super::interrupt::{Halt, Interrupt, words};
-use super::live::{Live, LiveState};
 use super::retry::{BACKOFF, Decision, Tried, decide};
 use super::spec::{DestinationSpec, MaterializedView, OnLeave};
 use super::tail::TailReader;
@@ -24,6 +23,7 @@ use crate::change::{Change, Offset, Timestamp};
 use crate::log::{
     BatchBounds, Counters, DestinationRecord, DestinationState, Fence, LastError, Log, ReadBound,
 };
+use crate::status::{Live, LiveState};
 use crate::topic::{self, Topics};
 
 /// How long the offset may lag behind changes that were only passed over.
@@ -245,6 +245,7 @@ impl Worker {
             Decision::RefreshAuth => {
                 tried.refreshed = true;
                 self.target.refresh_auth().await;
+                self.profile = None;
             }
             Decision::Evolve => tried.evolved = true,
             Decision::Again(wait) => self.wait_after(error, wait).await?,

@@ -13,13 +13,13 @@ use super::bisect::Spans;
 use super::collect::ChangeBatch;
 use super::interrupt::{Halt, Interrupt, words};
 use super::letter::dead_letter;
-use super::live::LiveState;
 use super::retry::{BACKOFF, Decision, Tried, decide, is_outcome_unknown};
 use super::target::Target;
 use super::worker::{Worker, halt};
 use crate::batch::{WriteLimits, cut};
 use crate::change::{Offset, Timestamp};
 use crate::log::{Ack, BatchBounds, NewDeadLetter};
+use crate::status::LiveState;
 
 /// A batch on its way.
 struct Delivery {

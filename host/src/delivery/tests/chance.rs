@@ -12,7 +12,11 @@ pub(crate) struct Chance {
 
 impl Chance {
     pub(crate) fn new(seed: u64, one_in: u64, panics: bool) -> Self {
-        Self { state: Mutex::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), one_in, panics }
+        Self {
+            state: Mutex::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            one_in,
+            panics,
+        }
     }
 
     /// A number below `end`.

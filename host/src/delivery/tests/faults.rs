@@ -54,8 +54,10 @@ async fn run(seed: u64, idempotent: bool) -> (Arc<MemoryLog>, Scripted) {
 }
 
 fn expected(log: &MemoryLog) -> (Vec<Row>, Vec<u64>) {
-    let (bad, good): (Vec<Row>, Vec<Row>) =
-        log.wanted().into_iter().partition(|(id, _, _)| id.starts_with("bad"));
+    let (bad, good): (Vec<Row>, Vec<Row>) = log
+        .wanted()
+        .into_iter()
+        .partition(|(id, _, _)| id.starts_with("bad"));
     (good, bad.into_iter().map(|row| row.1).collect())
 }
 
@@ -85,7 +87,10 @@ async fn whatever_fails_wherever_nothing_is_lost_and_repetitions_are_counted_for
         assert_eq!(set_aside(&log), bad, "seed {seed}");
         let repeated = (table.rows.len() - good.len()) as u64;
         let counted = log.record().counters.possible_duplicates;
-        assert!(repeated <= counted, "seed {seed}: {repeated} repeated, {counted} counted");
+        assert!(
+            repeated <= counted,
+            "seed {seed}: {repeated} repeated, {counted} counted"
+        );
         assert_first_arrivals_are_in_order(&table.rows, seed);
         assert_eq!(table.violations, Vec::<String>::new(), "seed {seed}");
     }
@@ -97,7 +102,10 @@ fn assert_first_arrivals_are_in_order(rows: &[Row], seed: u64) {
     for (id, version, _) in rows {
         if seen.insert(version) {
             let before = latest.insert(id, *version).unwrap_or_default();
-            assert!(before < *version, "seed {seed}: {id} {version} came after {before}");
+            assert!(
+                before < *version,
+                "seed {seed}: {id} {version} came after {before}"
+            );
         }
     }
 }

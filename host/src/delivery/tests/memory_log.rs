@@ -12,8 +12,8 @@ use crate::change::{
     Body, Change, Matched, Offset, ResourceKey, Sequence, Timestamp, Version, VersionStatus,
 };
 use crate::log::{
-    Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, LastError, Log, LogError,
-    NewDeadLetter, ReadBound, Search, Write, WriteError, Written,
+    Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, LastError, Log,
+    LogError, NewDeadLetter, ReadBound, Search, Write, WriteError, Written,
 };
 
 /// The id of the one destination and of the one topic.
@@ -51,8 +51,18 @@ impl MemoryLog {
             created_at: Timestamp(0),
             acked_at: None,
         };
-        let state = State { changes: Vec::new(), record, fence: 0, letters: Vec::new(), acks: 0 };
-        Self { state: Mutex::new(state), head: watch::Sender::new(Offset::START), chance: Mutex::new(chance) }
+        let state = State {
+            changes: Vec::new(),
+            record,
+            fence: 0,
+            letters: Vec::new(),
+            acks: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            head: watch::Sender::new(Offset::START),
+            chance: Mutex::new(chance),
+        }
     }
 
     /// Commits a version of a patient. `fields` is JSON members with a leading comma, or nothing.
@@ -73,15 +83,21 @@ impl MemoryLog {
         let mut state = self.state();
         let key = ResourceKey::new("Patient", id).unwrap();
         let sequence = Sequence(state.changes.len() as u64 + 1);
-        let previous = state.changes.iter().rev().find(|change| change.version.key == key).cloned();
+        let previous = state
+            .changes
+            .iter()
+            .rev()
+            .find(|change| change.version.key == key)
+            .cloned();
         let time = Timestamp(sequence.0 as i64 * 1_000);
         let content = match (fields, &previous) {
             (Some(fields), _) => format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\"{fields}}}").into(),
             (None, Some(previous)) => previous.version.resource.clone(),
             (None, None) => panic!("nothing to delete"),
         };
-        let was_deleted =
-            previous.as_ref().is_some_and(|previous| previous.version.status == VersionStatus::Deleted);
+        let was_deleted = previous
+            .as_ref()
+            .is_some_and(|previous| previous.version.status == VersionStatus::Deleted);
         let status = match (fields, &previous) {
             (None, _) => VersionStatus::Deleted,
             (_, None) => VersionStatus::Created,
@@ -92,16 +108,28 @@ impl MemoryLog {
             sequence,
             status,
             last_updated: time,
-            created_at: previous.as_ref().map_or(time, |previous| previous.version.created_at),
+            created_at: previous
+                .as_ref()
+                .map_or(time, |previous| previous.version.created_at),
             resource: Body::parse(&content).unwrap().stamped(&key, sequence, time),
             source: None,
             key,
         };
-        let matched =
-            Matched { topics_known: 1, topics: topics.iter().map(|topic| (*topic).to_owned()).collect() };
-        let offset = Offset { transaction: 0, sequence: sequence.0 };
+        let matched = Matched {
+            topics_known: 1,
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        };
+        let offset = Offset {
+            transaction: 0,
+            sequence: sequence.0,
+        };
         let previous = previous.map(|previous| previous.version.sequence);
-        state.changes.push(Change { offset, version, matched, previous });
+        state.changes.push(Change {
+            offset,
+            version,
+            matched,
+            previous,
+        });
         drop(state);
         self.head.send_replace(offset);
     }
@@ -135,17 +163,28 @@ impl MemoryLog {
     /// Whether there is a living patient of this id.
     pub(crate) fn knows(&self, id: &str) -> bool {
         let state = self.state();
-        let newest = state.changes.iter().rev().find(|change| change.version.key.id() == id);
+        let newest = state
+            .changes
+            .iter()
+            .rev()
+            .find(|change| change.version.key.id() == id);
         newest.is_some_and(|change| change.version.status != VersionStatus::Deleted)
     }
 
     /// The rows of all changes that the topic wants.
     pub(crate) fn wanted(&self) -> Vec<Row> {
         let state = self.state();
-        let wanted = state.changes.iter().filter(|change| !change.matched.topics.is_empty());
+        let wanted = state
+            .changes
+            .iter()
+            .filter(|change| !change.matched.topics.is_empty());
         let row = |change: &Change| {
             let version = &change.version;
-            (version.key.id().to_owned(), version.sequence.0, version.status == VersionStatus::Deleted)
+            (
+                version.key.id().to_owned(),
+                version.sequence.0,
+                version.status == VersionStatus::Deleted,
+            )
         };
         wanted.map(row).collect()
     }
@@ -161,9 +200,17 @@ impl MemoryLog {
     fn fails(&self, what: &str) -> Result<(), LogError> {
         // What the supervisor's caller asks fails, but does not panic: that is the test itself.
         let is_callers = what.starts_with("destination") || what.starts_with("state");
-        let hits = |chance: &Chance| if is_callers { chance.hits_softly() } else { chance.hits(what) };
+        let hits = |chance: &Chance| {
+            if is_callers {
+                chance.hits_softly()
+            } else {
+                chance.hits(what)
+            }
+        };
         match self.chance().as_ref().is_some_and(hits) {
-            true => Err(LogError::Unavailable { reason: format!("made up in {what}") }),
+            true => Err(LogError::Unavailable {
+                reason: format!("made up in {what}"),
+            }),
             false => Ok(()),
         }
     }
@@ -193,16 +240,27 @@ impl Log for MemoryLog {
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError> {
         self.fails("changes")?;
         let state = self.state();
-        let until = bound.through.unwrap_or(Offset { transaction: 0, sequence: u64::MAX });
+        let until = bound.through.unwrap_or(Offset {
+            transaction: 0,
+            sequence: u64::MAX,
+        });
         let wanted = |change: &&Change| change.offset > after && change.offset <= until;
-        Ok(state.changes.iter().filter(wanted).take(bound.changes).cloned().collect())
+        Ok(state
+            .changes
+            .iter()
+            .filter(wanted)
+            .take(bound.changes)
+            .cloned()
+            .collect())
     }
 
     async fn version(&self, key: &ResourceKey, sequence: Sequence) -> Result<Option<Version>, LogError> {
         self.fails("version")?;
         let state = self.state();
-        let found =
-            state.changes.iter().find(|change| change.version.key == *key && change.version.sequence == sequence);
+        let found = state
+            .changes
+            .iter()
+            .find(|change| change.version.key == *key && change.version.sequence == sequence);
         Ok(found.map(|change| change.version.clone()))
     }
 
@@ -235,7 +293,10 @@ impl Log for MemoryLog {
         let head = self.head_offset();
         self.edit("ack", Some(fence), |state| {
             let record = &mut state.record;
-            if ack.through < record.offset || ack.through > head || (ack.batch_done && record.planned.is_none()) {
+            if ack.through < record.offset
+                || ack.through > head
+                || (ack.batch_done && record.planned.is_none())
+            {
                 return false;
             }
             record.offset = ack.through;
@@ -280,7 +341,12 @@ impl Log for MemoryLog {
     async fn current(&self, _: &ResourceKey) -> Result<Option<Version>, LogError> {
         unreachable!()
     }
-    async fn history(&self, _: &ResourceKey, _: Option<Sequence>, _: usize) -> Result<Vec<Version>, LogError> {
+    async fn history(
+        &self,
+        _: &ResourceKey,
+        _: Option<Sequence>,
+        _: usize,
+    ) -> Result<Vec<Version>, LogError> {
         unreachable!()
     }
     async fn history_len(&self, _: &ResourceKey) -> Result<u64, LogError> {

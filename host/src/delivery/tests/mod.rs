@@ -7,12 +7,12 @@ use lakefeed_plugin_api::{Category, PluginError, TableRef, WriterProfile};
 use lakefeed_view::{PartialDates, ViewDefinition};
 use tokio::sync::watch;
 
-use super::live::LiveState;
 use super::spec::{DestinationSpec, MaterializedView, OnLeave, PluginUse, TargetSpec};
 use super::supervisor::Deliveries;
 use crate::batch::BatchLimits;
 use crate::change::Offset;
 use crate::log::{BatchBounds, DestinationState};
+use crate::status::LiveState;
 use crate::topic::{Topic, Topics};
 
 mod chance;
@@ -47,9 +47,15 @@ impl Bench {
         let topics = Arc::new(Topics::default());
         topics.put(topic());
         let (view, seen) = watch::channel(Arc::new(materialized(VIEW, 1)));
-        let deliveries =
-            Deliveries::with_targets(log.clone(), Arc::clone(&topics), Arc::new(target.clone()));
-        Self { log, target, topics, spec: spec(seen), view, deliveries }
+        let deliveries = Deliveries::with_targets(log.clone(), Arc::clone(&topics), Arc::new(target.clone()));
+        Self {
+            log,
+            target,
+            topics,
+            spec: spec(seen),
+            view,
+            deliveries,
+        }
     }
 
     async fn start(&self) {
@@ -64,7 +70,10 @@ impl Bench {
 
     async fn settle(&self) {
         for _ in 0..50_000 {
-            let halted = self.deliveries.live(ID).is_some_and(|live| live.state == LiveState::Halted);
+            let halted = self
+                .deliveries
+                .live(ID)
+                .is_some_and(|live| live.state == LiveState::Halted);
             if self.log.record().offset == self.log.head_offset() || halted {
                 return;
             }
@@ -103,16 +112,27 @@ fn topic() -> Topic {
 
 fn materialized(definition: &str, version: u64) -> MaterializedView {
     let definition = ViewDefinition::parse(definition.as_bytes()).unwrap();
-    MaterializedView { name: "patients".into(), version, definition }
+    MaterializedView {
+        name: "patients".into(),
+        version,
+        definition,
+    }
 }
 
 fn spec(view: watch::Receiver<Arc<MaterializedView>>) -> DestinationSpec {
-    let plugin =
-        PluginUse { plugin: "scripted".into(), version: None, config: serde_json::Value::Null };
+    let plugin = PluginUse {
+        plugin: "scripted".into(),
+        version: None,
+        config: serde_json::Value::Null,
+    };
     DestinationSpec {
         id: ID.into(),
         topic: ID.into(),
-        batch: BatchLimits { rows: 10, bytes: 1 << 20, interval: Duration::from_millis(500) },
+        batch: BatchLimits {
+            rows: 10,
+            bytes: 1 << 20,
+            interval: Duration::from_millis(500),
+        },
         view,
         target: TargetSpec {
             table: TableRef::named("t"),
@@ -156,7 +176,15 @@ async fn every_version_arrives_in_order_and_a_delete_is_a_row() {
     let deleted = ("a".to_owned(), 4, true);
     assert_eq!(bench.rows(), [row("a", 1), row("a", 2), row("b", 3), deleted]);
     let counters = bench.log.record().counters;
-    assert_eq!((counters.delivered, counters.attempts, counters.rows, counters.batches), (4, 4, 4, 1));
+    assert_eq!(
+        (
+            counters.delivered,
+            counters.attempts,
+            counters.rows,
+            counters.batches
+        ),
+        (4, 4, 4, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,18 +215,34 @@ async fn an_offset_is_acked_only_after_the_rows_are_durable() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     let record = bench.log.record();
     assert_eq!(record.offset, Offset::START);
-    assert_eq!(record.planned.map(|planned| (planned.number, planned.through.sequence)), Some((1, 3)));
+    assert_eq!(
+        record
+            .planned
+            .map(|planned| (planned.number, planned.through.sequence)),
+        Some((1, 3))
+    );
     bench.settle().await;
     assert_eq!(bench.rows().len(), 3);
-    assert_eq!(bench.target.table().discarded, 1, "the hanging instance is given up");
+    assert_eq!(
+        bench.target.table().discarded,
+        1,
+        "the hanging instance is given up"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_planned_batch_is_written_again_as_it_was_whatever_the_limits_are_now() {
     let bench = Bench::new();
     put_many(&bench.log, 30);
-    let through = Offset { transaction: 0, sequence: 23 };
-    bench.log.set_planned(BatchBounds { number: 1, after: Offset::START, through });
+    let through = Offset {
+        transaction: 0,
+        sequence: 23,
+    };
+    bench.log.set_planned(BatchBounds {
+        number: 1,
+        after: Offset::START,
+        through,
+    });
     bench.deliver().await;
     assert_eq!(bench.offered(), [(1, 1, 23), (2, 1, 7)]);
     assert_eq!(bench.log.record().counters.possible_duplicates, 23);
@@ -208,18 +252,30 @@ async fn a_planned_batch_is_written_again_as_it_was_whatever_the_limits_are_now(
 async fn an_unknown_end_is_repeated_under_its_number_and_counted() {
     let bench = Bench::new();
     put_many(&bench.log, 3);
-    bench.target.script([Fate::Lost(failure(Category::RemoteUnavailable).outcome_unknown())]);
+    bench
+        .target
+        .script([Fate::Lost(failure(Category::RemoteUnavailable).outcome_unknown())]);
     bench.deliver().await;
     assert_eq!(bench.offered(), [(1, 1, 3), (1, 2, 3)]);
     assert_eq!(bench.rows().len(), 6);
     let counters = bench.log.record().counters;
-    assert_eq!((counters.delivered, counters.attempts, counters.possible_duplicates), (3, 6, 3));
+    assert_eq!(
+        (
+            counters.delivered,
+            counters.attempts,
+            counters.possible_duplicates
+        ),
+        (3, 6, 3)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_remembers_numbers_gets_nothing_twice_and_nothing_is_counted() {
     let bench = Bench::new();
-    bench.target.table().profile = WriterProfile { idempotent: true, ..WriterProfile::default() };
+    bench.target.table().profile = WriterProfile {
+        idempotent: true,
+        ..WriterProfile::default()
+    };
     let expected = put_many(&bench.log, 3);
     bench.target.script([Fate::Lost(failure(Category::PluginPanic))]);
     bench.deliver().await;
@@ -231,7 +287,9 @@ async fn a_writer_that_remembers_numbers_gets_nothing_twice_and_nothing_is_count
 async fn failed_attempts_are_a_second_apart_for_as_long_as_it_takes() {
     let bench = Bench::new();
     put_many(&bench.log, 10);
-    bench.target.script((0..100).map(|_| Fate::Fails(failure(Category::RemoteUnavailable))));
+    bench
+        .target
+        .script((0..100).map(|_| Fate::Fails(failure(Category::RemoteUnavailable))));
     let begun = tokio::time::Instant::now();
     bench.deliver().await;
     let seconds = begun.elapsed().as_secs();
@@ -251,10 +309,16 @@ async fn a_refused_change_is_found_by_halving_and_set_aside_with_its_reason() {
     let letters = bench.log.letters();
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
-    assert_eq!((letter.key.to_string().as_str(), letter.code.as_str()), ("Patient/p4", "T-BAD"));
+    assert_eq!(
+        (letter.key.to_string().as_str(), letter.code.as_str()),
+        ("Patient/p4", "T-BAD")
+    );
     assert_eq!(letter.message, "the target refuses rows");
     assert_eq!(letter.detail.as_deref(), Some("quoted"));
-    assert_eq!(letter.rows.as_deref(), Some(r#"[{"id":"p4","version":"4","is_deleted":0}]"#));
+    assert_eq!(
+        letter.rows.as_deref(),
+        Some(r#"[{"id":"p4","version":"4","is_deleted":0}]"#)
+    );
     assert_eq!(bench.log.record().counters.dead_letters, 1);
     assert_eq!(bench.log.record().counters.delivered, 9);
 }
@@ -271,7 +335,10 @@ async fn named_changes_are_set_aside_without_being_sent_again() {
     let set_aside: Vec<&str> = letters.iter().map(|letter| letter.key.id()).collect();
     assert_eq!(set_aside, ["p4", "p10"]);
     assert_eq!(letters[0].column.as_deref(), Some("id"));
-    assert!(!letters[0].message.contains("secret"), "a value stays in the detail");
+    assert!(
+        !letters[0].message.contains("secret"),
+        "a value stays in the detail"
+    );
     assert!(letters[0].detail.as_deref().unwrap().contains("secret"));
 }
 
@@ -294,7 +361,10 @@ async fn too_many_refusals_in_a_row_halt_the_destination_before_the_log_becomes_
     bench.deliver().await;
     let (code, message) = bench.halted().unwrap();
     assert_eq!(code, "DELIVERY-010");
-    assert!(message.starts_with("5 changes in a row were refused with code T-BAD"), "{message}");
+    assert!(
+        message.starts_with("5 changes in a row were refused with code T-BAD"),
+        "{message}"
+    );
     assert_eq!(bench.log.letters().len(), 4);
     assert_eq!(bench.log.record().offset.sequence, 4);
 
@@ -313,7 +383,10 @@ async fn a_write_that_is_too_large_is_halved_until_it_fits() {
     bench.target.script([too_large(), too_large()]);
     bench.deliver().await;
     assert_eq!(bench.rows(), expected);
-    assert_eq!(bench.offered(), [(1, 1, 8), (2, 1, 4), (3, 1, 2), (4, 1, 2), (5, 1, 4)]);
+    assert_eq!(
+        bench.offered(),
+        [(1, 1, 8), (2, 1, 4), (3, 1, 2), (4, 1, 2), (5, 1, 4)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -344,7 +417,9 @@ async fn a_table_that_lacks_a_column_gets_it_and_the_batch_is_written_once_more(
     bench.start().await;
     bench.settle().await;
     bench.target.table().columns = Some(vec!["id".into(), "is_deleted".into()]);
-    bench.target.script([Fate::Fails(failure(Category::SchemaMismatch))]);
+    bench
+        .target
+        .script([Fate::Fails(failure(Category::SchemaMismatch))]);
     bench.log.put("late", "");
     bench.settle().await;
     let table = bench.target.table();
@@ -361,7 +436,10 @@ async fn a_column_that_may_not_be_added_halts_and_is_named() {
     bench.deliver().await;
     let (code, message) = bench.halted().unwrap();
     assert_eq!(code, "DELIVERY-002");
-    assert!(message.contains("lacks the columns `version` STRING"), "{message}");
+    assert!(
+        message.contains("lacks the columns `version` STRING"),
+        "{message}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, SchemaRef};
 use async_trait::async_trait;
 use lakefeed_plugin_api::{
-    Applied, BatchMeta, Category, ColumnType, Durability, EvolutionPlan, MappedColumn, MappedSchema, PluginError,
-    Refusal, ScalarType, TableColumn, TableRef, TableSchema, ViewSchema, Watermark, WriteAck, WriterProfile,
+    Applied, BatchMeta, Category, ColumnType, Durability, EvolutionPlan, MappedColumn, MappedSchema,
+    PluginError, Refusal, ScalarType, TableColumn, TableRef, TableSchema, ViewSchema, Watermark, WriteAck,
+    WriterProfile,
 };
 
 use super::super::spec::DestinationSpec;
@@ -80,7 +81,9 @@ impl Scripted {
     }
 
     pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.table
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn script(&self, fates: impl IntoIterator<Item = Fate>) {
@@ -124,13 +127,19 @@ impl Target for Scripted {
             }),
             sql_type: "STRING".to_owned(),
         };
-        Ok(MappedSchema { columns: view.columns.iter().map(|column| map(&column.name)).collect() })
+        Ok(MappedSchema {
+            columns: view.columns.iter().map(|column| map(&column.name)).collect(),
+        })
     }
 
     async fn plan(&mut self, have: &TableSchema, want: &MappedSchema) -> Result<EvolutionPlan, PluginError> {
         let has = |column: &&MappedColumn| !have.columns.iter().any(|had| had.name == column.name);
         let add = want.columns.iter().filter(has).cloned().collect();
-        Ok(EvolutionPlan { table: have.table.clone(), add, blocked: Vec::new() })
+        Ok(EvolutionPlan {
+            table: have.table.clone(),
+            add,
+            blocked: Vec::new(),
+        })
     }
 
     async fn describe(&mut self) -> Result<Option<TableSchema>, PluginError> {
@@ -153,7 +162,10 @@ impl Target for Scripted {
         if let Some(columns) = &mut self.table().columns {
             columns.extend(added.clone());
         }
-        Ok(Applied { added, remote_id: String::new() })
+        Ok(Applied {
+            added,
+            remote_id: String::new(),
+        })
     }
 
     async fn create(&mut self, _: &MappedSchema) -> Result<Applied, PluginError> {
@@ -174,10 +186,14 @@ impl Target for Scripted {
     async fn write(&mut self, rows: RecordBatch, meta: &BatchMeta) -> Result<WriteAck, PluginError> {
         let fate = {
             let mut table = self.table();
-            table.offered.push((meta.batch_number, meta.attempt, meta.changes()));
+            table
+                .offered
+                .push((meta.batch_number, meta.attempt, meta.changes()));
             table.script.pop_front()
         };
-        let fate = fate.or_else(|| self.drawn(meta.changes())).unwrap_or(Fate::Durable);
+        let fate = fate
+            .or_else(|| self.drawn(meta.changes()))
+            .unwrap_or(Fate::Durable);
         let everything = meta.changes() as u64;
         match fate {
             Fate::Durable => self.table().write(&rows, meta, everything, &[]),
@@ -228,14 +244,19 @@ impl Table {
             && meta.batch_number <= *number
         {
             if meta.batch_number < *number || *before != offered {
-                self.violations.push(format!("batch {} came again with other rows", meta.batch_number));
+                self.violations
+                    .push(format!("batch {} came again with other rows", meta.batch_number));
             }
             if self.profile.idempotent {
                 return Ok(ack.clone());
             }
         }
-        let all: Vec<(u64, Row)> =
-            offered.iter().cloned().enumerate().map(|(row, read)| (meta.change_of_row(row as u64), read)).collect();
+        let all: Vec<(u64, Row)> = offered
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(row, read)| (meta.change_of_row(row as u64), read))
+            .collect();
         self.refuse_bad(&all)?;
         let taken: Vec<Row> = all
             .into_iter()
@@ -268,7 +289,8 @@ impl Table {
         if bad.is_empty() {
             return Ok(());
         }
-        let error = PluginError::new(Category::DataRejected, "T-BAD", "the target refuses rows").detail("quoted");
+        let error =
+            PluginError::new(Category::DataRejected, "T-BAD", "the target refuses rows").detail("quoted");
         Err(error.refused(if self.names_bad { bad } else { Vec::new() }))
     }
 }
@@ -286,8 +308,17 @@ fn refusal(change: u64) -> Refusal {
 fn read(rows: &RecordBatch, row: usize) -> Row {
     let text = |name: &str| {
         let column = rows.column_by_name(name).unwrap().as_string::<i32>();
-        if column.is_null(row) { String::new() } else { column.value(row).to_owned() }
+        if column.is_null(row) {
+            String::new()
+        } else {
+            column.value(row).to_owned()
+        }
     };
-    let deleted = rows.column_by_name("is_deleted").unwrap().as_primitive::<Int32Type>().value(row) == 1;
+    let deleted = rows
+        .column_by_name("is_deleted")
+        .unwrap()
+        .as_primitive::<Int32Type>()
+        .value(row)
+        == 1;
     (text("id"), text("version").parse().unwrap(), deleted)
 }
