@@ -19,7 +19,7 @@
 
 pub mod batch;
 pub mod change;
-// pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod definitions;
 pub mod delivery;

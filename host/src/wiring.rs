@@ -1,1 +1,313 @@
 //! Builds the pipeline from a checked configuration; the one place that sees every module.
+//!
+//! Started from the last stage to the first: plugins, the store, the definitions, delivery, and only then the
+//! listener. Stopped the other way round: no new requests, then delivery, then the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::change::Timestamp;
+use crate::config::{Config, Trust};
+use crate::definitions::declared::Declared;
+use crate::definitions::{Definitions, Settings};
+use crate::delivery::Deliveries;
+use crate::http::{self, App};
+use crate::intake::Intake;
+use crate::intake::ndjson::{self, ImportError, ImportOptions, ImportSummary, Progress};
+use crate::issue::Issue;
+use crate::log::{self, DestinationState, Log, LogError};
+use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
+
+/// How long destinations may finish what is under way when the host stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The most bytes of rows that one `$run` answers.
+const RUN_BYTES: usize = 64 << 20;
+
+/// Why a host does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration declares something that is not right; each line with its place in the file.
+    #[error("{}", lines(.0))]
+    Declared(Vec<Located>),
+    /// HOST-001. The address is taken or not this machine's.
+    #[error("cannot listen on {address}: {source}; stop what uses it or change `[http] listen` [HOST-001]")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// HOST-002. The state folder cannot be made.
+    #[error("the folder {path} cannot be made: {source}; name another in `[plugins] state` [HOST-002]", path = .path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The listener.
+    #[error(transparent)]
+    Http(#[from] http::HttpError),
+}
+
+/// Something wrong in the configuration, with its line.
+#[derive(Clone, Debug, Serialize)]
+pub struct Located {
+    /// The line of the file, from 1.
+    pub line: Option<usize>,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub issue: Issue,
+}
+
+impl std::fmt::Display for Located {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(formatter, "line {line}: {}", self.issue),
+            None => self.issue.fmt(formatter),
+        }
+    }
+}
+
+fn lines(located: &[Located]) -> String {
+    located.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A host that has everything and listens, but answers nobody yet.
+pub struct Host {
+    app: Arc<App>,
+    settings: http::Settings,
+    listener: TcpListener,
+}
+
+impl Host {
+    /// Opens the store, stores what the configuration declares and starts delivering.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let settings = http::Settings::of(&config.http)?;
+        let address = config.http.listen;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let core = Core::open(&config).await?;
+        let deliveries = Deliveries::new(
+            Arc::clone(&core.log),
+            Arc::clone(core.definitions.topics()),
+            Arc::clone(&core.plugins),
+            &config.plugins.state,
+        );
+        core.start_destinations(&deliveries).await?;
+        let app = App {
+            log: core.log,
+            intake: intake(&core.definitions, config.http.limits.body_bytes),
+            definitions: core.definitions,
+            deliveries,
+            plugins: core.plugins,
+            definition_turn: tokio::sync::Mutex::default(),
+            destination_turn: tokio::sync::Mutex::default(),
+            max_run_bytes: RUN_BYTES,
+            started: Timestamp::now(),
+        };
+        Ok(Self { app: Arc::new(app), settings, listener })
+    }
+
+    /// Answers requests until `shutdown`, then stops: what was acknowledged is on disk, what was not delivered is
+    /// delivered by the next host.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), StartError> {
+        if let Ok(address) = self.listener.local_addr() {
+            let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
+            tracing::info!("listening on {scheme}://{address}");
+        }
+        let served = http::serve(self.listener, Arc::clone(&self.app), self.settings, shutdown).await;
+        tracing::info!("stopping");
+        self.app.deliveries.drain_and_stop(DRAIN).await;
+        self.app.log.close().await;
+        Ok(served?)
+    }
+}
+
+/// What every way of using a store has in common.
+struct Core {
+    log: Arc<dyn Log>,
+    plugins: Arc<PluginRegistry>,
+    definitions: Arc<Definitions>,
+    declared: Declared,
+}
+
+impl Core {
+    async fn open(config: &Config) -> Result<Self, StartError> {
+        make_state_folder(config)?;
+        let log = log::open(&config.store_url, Arc::new(Timestamp::now)).await?;
+        let core = Self::with_log(config, log).await?;
+        if core.declared.issues.is_empty() {
+            return Ok(core);
+        }
+        let located = locate(config, core.declared.issues);
+        core.log.close().await;
+        Err(StartError::Declared(located))
+    }
+
+    async fn with_log(config: &Config, log: Arc<dyn Log>) -> Result<Self, StartError> {
+        let plugins = Arc::new(PluginRegistry::open(plugin_settings(config)));
+        let (definitions, issues) =
+            Definitions::load(Arc::clone(&log), Arc::clone(&plugins), Settings::from(config)).await?;
+        for issue in issues {
+            tracing::error!("a stored definition is left out: {issue}");
+        }
+        let declared = definitions.declare(config).await?;
+        Ok(Self { log, plugins, definitions: Arc::new(definitions), declared })
+    }
+
+    /// Starts what is declared and what was made by requests. One that cannot be started stands still and says
+    /// why in its status; the others run.
+    async fn start_destinations(&self, deliveries: &Deliveries) -> Result<(), LogError> {
+        for id in &self.declared.withdrawn {
+            tracing::warn!(
+                destination = %id,
+                "is no longer in the configuration and is not delivered to; delete it to forget its offset"
+            );
+        }
+        for spec in &self.declared.destinations {
+            deliveries.start(spec.clone()).await?;
+        }
+        for (id, checked) in self.definitions.made_by_request(&self.declared.destinations).await? {
+            match checked {
+                Ok(spec) => deliveries.start(spec).await?,
+                Err(issues) => self.halt(&id, &issues).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn halt(&self, id: &str, issues: &[Issue]) -> Result<(), LogError> {
+        let message = issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        tracing::error!(destination = %id, "does not start: {message}");
+        let state = DestinationState::Halted { code: "HOST-003".to_owned(), message };
+        match self.log.set_destination_state(id, state).await {
+            Err(LogError::NoDestination { .. }) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// A store that this process holds without running a host on it.
+pub struct Stopped {
+    core: Core,
+    resource_bytes: usize,
+}
+
+impl Stopped {
+    /// Opens the store and stores what the configuration declares, so that what is written now is matched by the
+    /// declared topics and waits for the declared destinations.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        Ok(Self { core: Core::open(&config).await?, resource_bytes: config.http.limits.body_bytes })
+    }
+
+    /// Imports NDJSON files.
+    pub async fn import(
+        &self,
+        files: Vec<PathBuf>,
+        options: ImportOptions,
+        report: impl FnMut(Progress) + Send,
+    ) -> Result<ImportSummary, ImportError> {
+        let intake = intake(&self.core.definitions, self.resource_bytes);
+        ndjson::import(&*self.core.log, &intake, files, options, report).await
+    }
+
+    /// Lets go of the store.
+    pub async fn close(self) {
+        self.core.log.close().await;
+    }
+}
+
+/// What `lakefeed check` found.
+pub struct CheckReport {
+    /// How many topics are declared.
+    pub topics: usize,
+    /// How many views are declared.
+    pub views: usize,
+    /// How many destinations are declared.
+    pub destinations: usize,
+    /// The usable plugins, `name version`.
+    pub plugins: Vec<String>,
+    /// The plugins that are refused, with the reason.
+    pub refused_plugins: Vec<String>,
+    /// What is wrong.
+    pub issues: Vec<Located>,
+}
+
+/// Checks what a configuration declares as a start would, on a store that is thrown away.
+pub async fn check(config: Config) -> Result<CheckReport, StartError> {
+    let scratch = std::env::temp_dir().join(format!("lakefeed-check-{}", uuid::Uuid::new_v4()));
+    let made = std::fs::DirBuilder::new().create(&scratch);
+    made.map_err(|source| StartError::State { path: scratch.clone(), source })?;
+    let log = log::sqlite::SqliteLog::open(&scratch.join("check.db"), Arc::new(Timestamp::now)).await;
+    let report = match log {
+        Ok(log) => check_with(&config, Arc::new(log)).await,
+        Err(error) => Err(error.into()),
+    };
+    // What is left in the temporary folder harms nobody.
+    std::fs::remove_dir_all(&scratch).ok();
+    report
+}
+
+async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, StartError> {
+    let core = Core::with_log(config, log).await?;
+    let list = core.plugins.list();
+    let (usable, refused): (Vec<_>, Vec<_>) = list.plugins.iter().partition(|plugin| plugin.refused.is_none());
+    let mut refused_plugins: Vec<String> = list.refused.iter().map(ToString::to_string).collect();
+    refused_plugins.extend(refused.iter().filter_map(|plugin| plugin.refused.as_ref().map(ToString::to_string)));
+    core.log.close().await;
+    Ok(CheckReport {
+        topics: config.topics.len(),
+        views: config.views.len(),
+        destinations: config.destinations.len(),
+        plugins: usable.iter().map(|plugin| format!("{} {}", plugin.name, plugin.version)).collect(),
+        refused_plugins,
+        issues: locate(config, core.declared.issues),
+    })
+}
+
+/// The store's file.
+pub fn store_path(config: &Config) -> Result<PathBuf, LogError> {
+    let log::StoreUrl::Sqlite(path) = log::StoreUrl::parse(&config.store_url)?;
+    Ok(path)
+}
+
+/// Where plugins are found and how they are trusted.
+pub fn plugin_settings(config: &Config) -> PluginSettings {
+    let plugins = &config.plugins;
+    let trust = match plugins.trust {
+        Trust::Pinned => TrustLevel::Pinned,
+        Trust::Signed => TrustLevel::Signed,
+        Trust::Any => TrustLevel::Any,
+    };
+    let pin = |(plugin, sha256): (&String, &String)| Pin { plugin: plugin.clone(), sha256: sha256.to_lowercase() };
+    PluginSettings {
+        dirs: plugins.dirs.clone(),
+        policy: Policy { trust, pins: plugins.pins.iter().map(pin).collect() },
+        state: plugins.state.clone(),
+    }
+}
+
+fn intake(definitions: &Arc<Definitions>, resource_bytes: usize) -> Intake {
+    let topics = Arc::clone(definitions.topics());
+    Intake::new(Arc::new(move || topics.matcher()), resource_bytes)
+}
+
+fn locate(config: &Config, issues: Vec<Issue>) -> Vec<Located> {
+    issues.into_iter().map(|issue| Located { line: config.line_of(&issue.expression), issue }).collect()
+}
+
+fn make_state_folder(config: &Config) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = &config.plugins.state;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::State { path: path.clone(), source })
+}

@@ -13,13 +13,13 @@ use crate::wiring;
 
 /// Copies the store to a file, also while a host runs on it.
 pub(super) async fn backup(config: Config, to: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
-    let info = sqlite::backup(&wiring::store_path(&config), &to).await?;
+    let info = sqlite::backup(&wiring::store_path(&config)?, &to).await?;
     report(&info, &format!("backed up to {}", to.display()), output)
 }
 
 /// Puts a backup in the store's place.
 pub(super) async fn restore(config: Config, from: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
-    let store = wiring::store_path(&config);
+    let store = wiring::store_path(&config)?;
     let info = sqlite::restore(&from, &store).await?;
     report(&info, &format!("restored to {}", store.display()), output)
 }

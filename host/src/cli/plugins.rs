@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::output::{Output, table};
 use super::{Common, Failure};
-use crate::plugin::{self, Manifest, StageRequest};
+use crate::plugin::stage::{self, StageRequest, StagedPlugin};
+use crate::plugin::{ListedPlugin, PluginRegistry};
 use crate::wiring;
 
 /// Reads manifests; no plugin's code runs.
@@ -35,37 +36,42 @@ impl Plugins {
 }
 
 fn list(common: &Common, output: &Output) -> Result<ExitCode, Failure> {
-    let listing = plugin::list(&wiring::plugin_policy(&common.load_or_default()?));
+    let registry = PluginRegistry::open(wiring::plugin_settings(&common.load_or_default()?));
+    let listing = registry.list();
     output.found(&json!(listing), || {
-        let row = |manifest: &Manifest| {
+        let row = |plugin: &ListedPlugin| {
+            let state = if plugin.refused.is_some() { "refused" } else { "ok" };
             vec![
-                manifest.name.clone(),
-                manifest.version.to_string(),
-                manifest.write_modes.join(", "),
-                manifest.description.clone(),
+                plugin.name.clone(),
+                plugin.version.to_string(),
+                state.to_owned(),
+                plugin.write_modes.join(", "),
+                plugin.description.clone(),
             ]
         };
-        let rows: Vec<_> = listing.plugins.iter().map(|found| row(&found.manifest)).collect();
-        let mut text = table(&["name", "version", "write modes", "what it does"], &rows);
-        for refusal in &listing.refused {
+        let rows: Vec<_> = listing.plugins.iter().map(row).collect();
+        let mut text = table(&["name", "version", "state", "write modes", "what it does"], &rows);
+        let refused = listing.plugins.iter().filter_map(|plugin| plugin.refused.as_ref());
+        for refusal in refused.chain(&listing.refused) {
             text.push_str(&format!("\nrefused: {refusal}"));
         }
         text
     })?;
-    Ok(if listing.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_well = listing.refused.is_empty() && listing.plugins.iter().all(|plugin| plugin.refused.is_none());
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn inspect(common: &Common, name: &str, output: &Output) -> Result<ExitCode, Failure> {
-    let found = plugin::inspect(&wiring::plugin_policy(&common.load_or_default()?), name)?;
-    let document = json!(found);
+    let registry = PluginRegistry::open(wiring::plugin_settings(&common.load_or_default()?));
+    let document = json!(registry.inspect(name)?);
     output.found(&document, || serde_json::to_string_pretty(&document).unwrap_or_default())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn stage(output: &Output) -> Result<ExitCode, Failure> {
-    let report = plugin::stage(&StageRequest::here()?)?;
+    let report = stage::stage(&StageRequest::here()?)?;
     output.found(&json!(report), || {
-        let line = |plugin: &plugin::StagedPlugin| format!("{} {} → {}", plugin.name, plugin.version, plugin.folder.display());
+        let line = |plugin: &StagedPlugin| format!("{} {} → {}", plugin.name, plugin.version, plugin.folder.display());
         report.staged.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     Ok(ExitCode::SUCCESS)

@@ -17,6 +17,8 @@ pub use super::written::{LogFormat, Trust};
 /// A checked configuration. Building the host from it takes no further decision.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file's text, for the lines of what is found wrong later.
+    source: String,
     /// The folder that relative paths start at.
     pub folder: PathBuf,
     /// The HTTP listener.
@@ -129,17 +131,21 @@ pub struct DeclaredView {
 impl Config {
     /// Checks everything and answers all that is wrong, in the order of the file. `text` is the file's, for lines.
     pub fn check(written: Written, text: &str, folder: &Path) -> Result<Self, ConfigErrors> {
-        let mut checker = Checker {
-            folder,
-            errors: Vec::new(),
-        };
-        let config = checker.config(written);
+        let mut checker = Checker { folder, errors: Vec::new() };
+        let mut config = checker.config(written);
         if checker.errors.is_empty() {
+            text.clone_into(&mut config.source);
             return Ok(config);
         }
         let mut errors = checker.errors;
         locate(&mut errors, text);
         Err(ConfigErrors { file: None, errors })
+    }
+
+    /// The line of a key such as `destination[0].batchSize`, or of the nearest table around it.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        let document = DeTable::parse(&self.source).ok()?;
+        position(document.get_ref(), key).map(|byte| line_of(&self.source, byte))
     }
 
     /// What a program without a file runs with.
@@ -156,6 +162,7 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn config(&mut self, written: Written) -> Config {
         Config {
+            source: String::new(),
             folder: self.folder.to_owned(),
             store_url: self.store_url(&written.store.url),
             plugins: self.plugins(written.plugins),
@@ -504,10 +511,4 @@ fn position(document: &DeTable<'_>, key: &str) -> Option<usize> {
         }
     }
     found
-}
-
-/// The line of a key of the file, for messages about what is found wrong after the file was read.
-pub(crate) fn line_of_key(text: &str, key: &str) -> Option<usize> {
-    let document = DeTable::parse(text).ok()?;
-    position(document.get_ref(), key).map(|byte| line_of(text, byte))
 }

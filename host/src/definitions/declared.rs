@@ -4,9 +4,20 @@
 //! differs, so that history shows what was declared when. Views are materialised when their definition changed.
 //! A declared destination may change how it is delivered, not where to: its offset counts what its table holds.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use super::{LAKEHOUSE_KIND, LAKEHOUSE_PROFILE, parameter};
+use super::views::{self, MaterializeError};
+use super::{Definitions, LAKEHOUSE_KIND, LAKEHOUSE_PROFILE, Origin, parameter};
+use crate::change::{Body, Interaction, Matched, ResourceKey, Version};
+use crate::config::Config;
+use crate::delivery::DestinationSpec;
+use crate::issue::{Issue, IssueCode};
+use crate::log::{Action, LogError, Precondition, Write, WriteError, Written};
+
+/// The space of the store that remembers which destinations were declared.
+const SPACE: &str = "declared-destination";
 
 /// The parameters that say where a destination's rows go and what they are; a change of one makes another
 /// destination.
@@ -70,6 +81,193 @@ pub fn is_same(stored: &Value, declared: &Value) -> bool {
         plain
     };
     plain(stored) == plain(declared)
+}
+
+/// What declaring came to.
+#[derive(Default)]
+pub struct Declared {
+    /// The destinations that are to be delivered to.
+    pub destinations: Vec<DestinationSpec>,
+    /// Ids of destinations that were declared once and are no longer.
+    pub withdrawn: Vec<String>,
+    /// What is wrong, by the configuration's keys.
+    pub issues: Vec<Issue>,
+}
+
+impl Definitions {
+    /// Stores what the configuration declares, as far as it is good. Destinations get a record that begins at the
+    /// log's end when they are new.
+    pub async fn declare(&self, config: &Config) -> Result<Declared, LogError> {
+        let mut declared = Declared::default();
+        for (index, topic) in config.topics.iter().enumerate() {
+            self.declare_topic(topic, &format!("topic[{index}]"), &mut declared.issues).await?;
+        }
+        for (index, view) in config.views.iter().enumerate() {
+            self.declare_view(&view.id, &view.definition, &format!("view[{index}]"), &mut declared.issues).await?;
+        }
+        for (index, table) in config.destinations.iter().enumerate() {
+            self.declare_destination(index, table, &mut declared).await?;
+        }
+        for (id, _) in self.log.all_kept(SPACE).await? {
+            if !config.destinations.iter().any(|table| table.get("id").and_then(Value::as_str) == Some(&id)) {
+                declared.withdrawn.push(id);
+            }
+        }
+        Ok(declared)
+    }
+
+    async fn declare_topic(&self, topic: &Value, place: &str, issues: &mut Vec<Issue>) -> Result<(), LogError> {
+        let parsed = match self.check_topic(topic) {
+            Ok(parsed) => parsed,
+            Err(found) => {
+                issues.extend(found.into_iter().map(|issue| moved(issue, "AidboxSubscriptionTopic", place)));
+                return Ok(());
+            }
+        };
+        let id = parsed.id.clone();
+        if let Some((version, is_new)) = self.store("AidboxSubscriptionTopic", &id, topic).await? {
+            self.topic_stored(parsed, &id, version.sequence.0, is_new);
+        }
+        Ok(())
+    }
+
+    async fn declare_view(
+        &self,
+        id: &str,
+        definition: &Value,
+        place: &str,
+        issues: &mut Vec<Issue>,
+    ) -> Result<(), LogError> {
+        if let Err(found) = views::check(definition) {
+            issues.extend(found.into_iter().map(|issue| moved(issue, "ViewDefinition", place)));
+            return Ok(());
+        }
+        let is_changed = self.store("ViewDefinition", id, definition).await?.is_some();
+        let name = definition["name"].as_str().unwrap_or_default();
+        if !is_changed && self.views.kind(name).is_some() {
+            return Ok(());
+        }
+        match self.views.materialize(definition, "view").await {
+            Ok(_) => Ok(()),
+            Err(MaterializeError::Refused(found)) => {
+                issues.extend(found.into_iter().map(|issue| moved(issue, "ViewDefinition", place)));
+                Ok(())
+            }
+            Err(MaterializeError::Log(error)) => Err(error),
+        }
+    }
+
+    async fn declare_destination(
+        &self,
+        index: usize,
+        table: &Map<String, Value>,
+        declared: &mut Declared,
+    ) -> Result<(), LogError> {
+        let written = Value::Object(table.clone());
+        let spec = match self.check_destination(&written, Origin::File(index)) {
+            Ok(spec) => spec,
+            Err(issues) => {
+                declared.issues.extend(issues);
+                return Ok(());
+            }
+        };
+        let resource = destination_resource(table);
+        if let Some(issue) = self.refuse_other_target(&spec.id, &resource, index).await? {
+            declared.issues.push(issue);
+            return Ok(());
+        }
+        // The record comes first: a resource without one would never be delivered to.
+        if self.log.destination(&spec.id).await?.is_none() {
+            let start = *self.log.head().borrow();
+            self.log.create_destination(&spec.id, start).await?;
+        }
+        self.log.put_kept(SPACE, &spec.id, b"").await?;
+        self.store("AidboxTopicDestination", &spec.id, &resource).await?;
+        declared.destinations.push(spec);
+        Ok(())
+    }
+
+    async fn refuse_other_target(
+        &self,
+        id: &str,
+        resource: &Value,
+        index: usize,
+    ) -> Result<Option<Issue>, LogError> {
+        let Some(stored) = self.living("AidboxTopicDestination", id).await? else { return Ok(None) };
+        let stored: Value = serde_json::from_slice(&stored.resource).unwrap_or_default();
+        let changed = changed_identity(&stored, resource);
+        let Some(first) = changed.first() else { return Ok(None) };
+        let text = format!(
+            "`{}` differs from the stored destination `{id}`, whose offset counts what its table holds; \
+             give the new one another id, or delete the old one first: DELETE /fhir/AidboxTopicDestination/{id}",
+            changed.join("`, `")
+        );
+        Ok(Some(Issue::new(IssueCode::Conflict, format!("destination[{index}].{first}"), text)))
+    }
+
+    /// Stores a declared resource unless the stored one says the same; tells the version that was made, and
+    /// whether the resource is new.
+    async fn store(
+        &self,
+        resource_type: &str,
+        id: &str,
+        resource: &Value,
+    ) -> Result<Option<(Version, bool)>, LogError> {
+        if let Some(stored) = self.living(resource_type, id).await?
+            && serde_json::from_slice(&stored.resource).is_ok_and(|stored: Value| is_same(&stored, resource))
+        {
+            return Ok(None);
+        }
+        let damaged = || LogError::Unavailable { reason: format!("{resource_type} `{id}` cannot be stored") };
+        let body = Body::parse(resource.to_string().as_bytes()).map_err(|_| damaged())?;
+        let write = Write {
+            key: ResourceKey::new(resource_type, id).map_err(|_| damaged())?,
+            precondition: Precondition::None,
+            action: Action::Put(Arc::new(body)),
+            matcher: Arc::new(|_, _| Matched::default()),
+            source: None,
+        };
+        match self.log.write(vec![write]).await {
+            Ok(written) => Ok(written.into_iter().find_map(|written| match written {
+                Written::Version { version, interaction } => Some((version, interaction == Interaction::Create)),
+                Written::Nothing => None,
+            })),
+            Err(WriteError::Log(error)) => Err(error),
+            Err(WriteError::Refused { .. }) => Err(damaged()),
+        }
+    }
+
+    async fn living(&self, resource_type: &str, id: &str) -> Result<Option<Version>, LogError> {
+        let Ok(key) = ResourceKey::new(resource_type, id) else { return Ok(None) };
+        let current = self.log.current(&key).await?;
+        Ok(current.filter(|version| version.status.interaction() != Interaction::Delete))
+    }
+
+    /// The destinations that were made over HTTP, each with its spec or what is wrong with it now.
+    pub async fn made_by_request(
+        &self,
+        declared: &[DestinationSpec],
+    ) -> Result<Vec<(String, Result<DestinationSpec, Vec<Issue>>)>, LogError> {
+        let kept = self.log.all_kept(SPACE).await?;
+        let is_declared = |id: &str| {
+            declared.iter().any(|spec| spec.id == id) || kept.iter().any(|(name, _)| name == id)
+        };
+        let stored = super::destination::stored(&*self.log).await?;
+        Ok(stored
+            .into_iter()
+            .filter(|(id, _)| !is_declared(id))
+            .map(|(id, resource)| (id, self.check_destination(&resource, Origin::Request)))
+            .collect())
+    }
+}
+
+/// An issue of a resource, at the configuration's key that declares it.
+fn moved(issue: Issue, resource_type: &str, place: &str) -> Issue {
+    let expression = match issue.expression.strip_prefix(resource_type) {
+        Some(rest) => format!("{place}{rest}"),
+        None => place.to_owned(),
+    };
+    Issue { expression, ..issue }
 }
 
 #[cfg(test)]

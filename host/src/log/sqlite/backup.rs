@@ -160,7 +160,7 @@ async fn describe(schema: u32, connection: &mut SqliteConnection) -> Result<Stor
 }
 
 /// Refuses what is no store, or one of a newer schema.
-async fn check_schema(place: &Place, connection: &mut SqliteConnection) -> Result<(), LogError> {
+pub(super) async fn check_schema(place: &Place, connection: &mut SqliteConnection) -> Result<(), LogError> {
     match schema::version(place, connection).await? {
         0 => Err(place.damaged("it holds nothing")),
         _ => Ok(()),
@@ -181,7 +181,7 @@ async fn check_sound(place: &Place, connection: &mut SqliteConnection) -> Result
 }
 
 /// A connection of its own, which leaves the file's journal as it is.
-async fn connect(place: &Place) -> Result<SqliteConnection, LogError> {
+pub(super) async fn connect(place: &Place) -> Result<SqliteConnection, LogError> {
     schema::copying(place.path(), CACHE_KIB)
         .connect()
         .await

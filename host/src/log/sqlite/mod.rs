@@ -6,6 +6,7 @@
 //!   resources, [`insert`] and [`edit`] write it.
 //! - [`read`]: what readers ask; [`row`]: rows as values.
 //! - [`backup`](mod@backup): copies of the store, out and back in.
+//! - [`look`]: a look at a store that another process holds.
 //! - [`fault`]: what SQLite's failures mean.
 //!
 //! There is one writer, so a sequence alone orders the log: a later number never commits first.
@@ -31,6 +32,7 @@ mod edit;
 mod fault;
 mod file;
 mod insert;
+mod look;
 mod plan;
 mod read;
 mod row;
@@ -40,6 +42,7 @@ mod tests;
 mod writer;
 
 pub use backup::{backup, restore};
+pub use look::Look;
 
 use edit::{Edit, Edited, Held};
 use fault::Place;
