@@ -18,7 +18,7 @@ use crate::definitions::{Definitions, Settings};
 use crate::delivery::Deliveries;
 use crate::http::{self, App};
 use crate::intake::Intake;
-use crate::intake::ndjson::{self, ImportError, ImportOptions, ImportSummary, Progress};
+use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSummary, Progress};
 use crate::issue::Issue;
 use crate::log::{self, DestinationState, Log, LogError};
 use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
@@ -100,7 +100,7 @@ impl Host {
             Arc::clone(&core.log),
             Arc::clone(core.definitions.topics()),
             Arc::clone(&core.plugins),
-            &config.plugins.state,
+            Arc::default(),
         );
         core.start_destinations(&deliveries).await?;
         let app = App {
@@ -214,7 +214,7 @@ impl Stopped {
         &self,
         files: Vec<PathBuf>,
         options: ImportOptions,
-        report: impl FnMut(Progress) + Send,
+        report: impl FnMut(Progress, Option<&BadLine>) + Send,
     ) -> Result<ImportSummary, ImportError> {
         let intake = intake(&self.core.definitions, self.resource_bytes);
         ndjson::import(&*self.core.log, &intake, files, options, report).await

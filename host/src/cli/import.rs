@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Failure;
 use super::output::Output;
 use crate::config::Config;
-use crate::intake::ndjson::{self, ImportOptions, ImportSummary, Progress};
+use crate::intake::ndjson::{self, BadLine, ImportOptions, ImportSummary, Progress};
 use crate::wiring;
 
 /// Stores the resources of NDJSON files (`.ndjson`, `.jsonl`, also with `.gz`), one resource a line.
@@ -30,7 +30,7 @@ impl Import {
         let total: u64 = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum();
         let stopped = wiring::Stopped::open(config).await?;
         let bar = bar(total, output.is_json());
-        let report = |progress: Progress| {
+        let report = |progress: Progress, _: Option<&BadLine>| {
             bar.set_position(progress.bytes);
             bar.set_message(format!("{} resources, {} refused", progress.imported, progress.refused));
         };

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use semver::VersionReq;
 use serde_json::Value;
 
 use super::parameter::Given;
 use crate::issue::{Issue, IssueCode};
-use crate::plugin::{Manifest, PluginRegistry};
+use crate::plugin::{Claim, Manifest, PluginChoice, PluginRegistry};
 
 /// The write mode of a destination that names none, as in Aidbox.
 const DEFAULT_MODE: &str = "managed-zerobus";
@@ -71,9 +72,9 @@ fn writer(plugins: &PluginRegistry, given: &[Given]) -> Result<Chosen, Issue> {
     let mode = find(given, "writeMode");
     let text = mode.and_then(|mode| mode.value.as_str()).unwrap_or(DEFAULT_MODE);
     let place = mode.map_or("AidboxTopicDestination.parameter", |mode| &mode.place);
-    match plugins.writer_for_mode(text) {
-        Ok(manifest) => Ok(Chosen {
-            manifest,
+    match plugins.claimed(Claim::WriteMode, text) {
+        Ok(found) => Ok(Chosen {
+            manifest: found.manifest,
             version: None,
         }),
         Err(problem) => Err(Issue::new(IssueCode::NotSupported, place, problem.to_string())),
@@ -90,9 +91,12 @@ fn companion(
         return named(plugins, written).map(Some);
     }
     let Some(name) = default else { return Ok(None) };
-    match plugins.named(&name, None) {
-        Ok(manifest) => Ok(Some(Chosen {
-            manifest,
+    match plugins.find(&PluginChoice {
+        plugin: name,
+        version: None,
+    }) {
+        Ok(found) => Ok(Some(Chosen {
+            manifest: found.manifest,
             version: None,
         })),
         Err(problem) => Err(Issue::new(
@@ -137,10 +141,20 @@ fn named(plugins: &PluginRegistry, given: &Given) -> Result<Chosen, Issue> {
             format!("`{}` names no plugin", given.name),
         ));
     }
+    let range = match version.map(VersionReq::parse).transpose() {
+        Ok(range) => range,
+        Err(_) => {
+            let text = "`version` is not a range of versions, such as \"^1.2\"".to_owned();
+            return Err(refuse(IssueCode::Value, text));
+        }
+    };
     plugins
-        .named(name, version)
-        .map(|manifest| Chosen {
-            manifest,
+        .find(&PluginChoice {
+            plugin: name.to_owned(),
+            version: range,
+        })
+        .map(|found| Chosen {
+            manifest: found.manifest,
             version: version.map(str::to_owned),
         })
         .map_err(|problem| refuse(IssueCode::NotSupported, problem.to_string()))

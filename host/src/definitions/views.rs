@@ -177,14 +177,14 @@ impl Entry {
 }
 
 /// Checks a definition: its shape, every path, every type.
-pub fn check(resource: &Value) -> Result<ViewDefinition, Vec<Issue>> {
+pub(super) fn check(resource: &Value) -> Result<ViewDefinition, Vec<Issue>> {
     let definition = ViewDefinition::from_value(resource).map_err(|errors| issues(&errors))?;
     View::compile(&definition, &CompileOptions::default()).map_err(|errors| issues(&errors))?;
     Ok(definition)
 }
 
 /// The engine's errors, as issues.
-pub fn issues(errors: &ViewErrors) -> Vec<Issue> {
+fn issues(errors: &ViewErrors) -> Vec<Issue> {
     errors.errors.iter().map(issue).collect()
 }
 

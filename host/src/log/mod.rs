@@ -12,9 +12,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::change::{
-    Body, Change, Interaction, Offset, ResourceKey, Sequence, Source, Timestamp, Version,
-};
+use crate::change::{Body, Change, Interaction, Offset, ResourceKey, Sequence, Source, Timestamp, Version};
 
 mod destination;
 mod error;

@@ -69,7 +69,7 @@ fn flatten(
 }
 
 fn append(text: &[u8], needs_meta: bool, rows: &mut RowBuilder, sink: &mut Sink) -> Result<(), Failure> {
-    json::check_resource(text)?;
+    json::check_resource(text, json::Limits::default())?;
     let meta = if needs_meta { meta(text)? } else { ResourceMeta::default() };
     match rows.append(text, &meta) {
         Err(error) if error.is_batch_full() => {

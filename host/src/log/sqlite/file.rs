@@ -54,8 +54,16 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, LogError> {
         true => Path::new("."),
         false => folder,
     };
-    let folder = folder.canonicalize().map_err(|error| place.io(&error))?;
-    Ok(folder.join(name))
+    match folder.canonicalize() {
+        Ok(folder) => Ok(folder.join(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(LogError::Url {
+            reason: format!(
+                "names a file in {}, which is no folder; make it first",
+                folder.display()
+            ),
+        }),
+        Err(error) => Err(place.io(&error)),
+    }
 }
 
 /// Makes the store's file when it is absent, and sees that its owner alone can read it.

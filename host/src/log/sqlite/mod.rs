@@ -1,13 +1,13 @@
 //! The embedded store: one SQLite file.
 //!
-//! - [`file`]: the file's rights, its lock, its name on disk.
-//! - [`schema`]: the schema's versions, and how connections are set up.
-//! - [`writer`]: the one writer, whose commits many calls share; [`plan`] decides what a group of calls makes of the
-//!   resources, [`insert`] and [`edit`] write it.
-//! - [`read`]: what readers ask; [`row`]: rows as values.
-//! - [`backup`](mod@backup): copies of the store, out and back in.
-//! - [`look`]: a look at a store that another process holds.
-//! - [`fault`]: what SQLite's failures mean.
+//! - `file`: the file's rights, its lock, its name on disk.
+//! - `schema`: the schema's versions, and how connections are set up.
+//! - `writer`: the one writer, whose commits many calls share; `plan` decides what a group of calls makes of the
+//!   resources, `insert` and `edit` write it.
+//! - `read`: what readers ask; `row`: rows as values.
+//! - `backup`: copies of the store, out and back in.
+//! - `look`: a look at a store that another process holds.
+//! - `fault`: what SQLite's failures mean.
 //!
 //! There is one writer, so a sequence alone orders the log: a later number never commits first.
 
@@ -109,7 +109,7 @@ impl SqliteLog {
 
     async fn edit(&self, edit: Edit) -> Edited {
         match self.call(Work::Edit(edit)).await? {
-            Answer::Edited(edited) => edited,
+            Answer::Edited(edited) => *edited,
             Answer::Written(_) | Answer::Closed => Err(LogError::Closed),
         }
     }

@@ -47,7 +47,7 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) enum Answer {
     Written(Result<Vec<Written>, WriteError>),
-    Edited(Edited),
+    Edited(Box<Edited>),
     Closed,
 }
 
@@ -218,13 +218,12 @@ impl Writer {
                 now: (self.clock)(),
                 head,
             };
-            *answer = Some(Answer::Edited(
-                match edit.apply(around, &mut self.connection).await {
-                    Ok(held) => Ok(held),
-                    Err(edit::Failed::Refused(error)) => Err(error),
-                    Err(edit::Failed::Store(error)) => return Err(error),
-                },
-            ));
+            let edited = match edit.apply(around, &mut self.connection).await {
+                Ok(held) => Ok(held),
+                Err(edit::Failed::Refused(error)) => Err(error),
+                Err(edit::Failed::Store(error)) => return Err(error),
+            };
+            *answer = Some(Answer::Edited(Box::new(edited)));
         }
         Ok(())
     }
@@ -234,7 +233,7 @@ impl Writer {
             .iter()
             .map(|call| match call.work {
                 Work::Write(_) => Answer::Written(Err(self.place.fault(error).into())),
-                Work::Edit(_) => Answer::Edited(Err(self.place.fault(error))),
+                Work::Edit(_) => Answer::Edited(Box::new(Err(self.place.fault(error)))),
                 Work::Close => Answer::Closed,
             })
             .collect();

@@ -1,4 +1,5 @@
-//! A writer that is killed at any moment loses nothing that it acknowledged and repeats nothing.
+//! A writer in a process of its own: killed at any moment it loses nothing that it acknowledged and repeats nothing,
+//! and the system sees every sync before a batch is told durable.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,6 +10,8 @@ use crate::harness::*;
 
 const TABLE: &str = "LAKEFEED_TEST_TABLE";
 const NEXT: &str = "LAKEFEED_TEST_NEXT";
+const LAST: &str = "LAKEFEED_TEST_LAST";
+const WRITER: [&str; 3] = ["--exact", "killed::writer_that_is_killed", "--nocapture"];
 
 /// The writer: begins at the batch that it is given and tells each one that is durable. Does nothing by itself.
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +21,8 @@ async fn writer_that_is_killed() {
     };
     let delta = delta(Path::new(&table));
     open(&delta).await.unwrap();
-    for number in next.parse::<i32>().unwrap().. {
+    let last = std::env::var(LAST).map_or(i32::MAX, |last| last.parse().unwrap());
+    for number in next.parse::<i32>().unwrap()..=last {
         write(&delta, "d", number).await.unwrap();
         println!("durable {number}");
     }
@@ -27,7 +31,7 @@ async fn writer_that_is_killed() {
 /// Runs the writer from that batch on, kills it, and gives the batch after the last that it told.
 fn run_and_kill(table: &Path, next: i32, after: Duration) -> i32 {
     let mut writer = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::writer_that_is_killed", "--nocapture"])
+        .args(WRITER)
         .env(TABLE, table)
         .env(NEXT, next.to_string())
         .stdout(Stdio::piped())
@@ -62,4 +66,40 @@ fn kills_at_any_moment_lose_nothing_and_repeat_nothing() {
     );
     assert_eq!(found, (0..batches * 10).collect::<Vec<_>>());
     assert!(batches > 0, "nothing was ever written");
+}
+
+#[test]
+fn the_system_sees_four_syncs_before_each_batch_is_told_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, trace) = (folder.path().join("t"), folder.path().join("trace"));
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-s", "64", "-e", "trace=fsync,write,link,linkat", "-o"])
+        .arg(&trace);
+    strace.arg(std::env::current_exe().unwrap()).args(WRITER);
+    strace.env(TABLE, &table).env(NEXT, "1").env(LAST, "5");
+    if !strace.output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: the_system_sees_four_syncs (no strace, or no right to trace)");
+        return;
+    }
+    let (mut syncs, mut links, mut told) = (0, 0, 0);
+    for line in std::fs::read_to_string(trace).unwrap().lines() {
+        let done = line.ends_with("= 0");
+        if done && line.contains("fsync") {
+            syncs += 1;
+        } else if line.contains("link") && line.contains(".json") {
+            assert!(
+                syncs >= 3,
+                "the data file, its folder and the commit come before the commit's name: {syncs}"
+            );
+            links += 1;
+        } else if line.contains("durable ") {
+            assert!(
+                syncs >= 4 && links >= 1,
+                "{syncs} syncs and {links} commits before {line}"
+            );
+            (syncs, links, told) = (0, 0, told + 1);
+        }
+    }
+    assert_eq!(told, 5);
 }

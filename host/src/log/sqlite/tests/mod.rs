@@ -170,7 +170,7 @@ async fn a_read_only_file_is_refused_and_says_what_to_do() {
         "{refused}"
     );
     let missing = refusal(&folder.file("no/such/l.db")).await;
-    assert!(missing.contains("LOG-005"), "{missing}");
+    assert!(missing.contains("which is no folder; make it first"), "{missing}");
 }
 
 #[tokio::test]
