@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use lakefeed_plugin_api::{self as api, MappedSchema, ScalarType, ViewColumn, ViewSchema};
 use lakefeed_view::{
     ColumnInfo, ColumnType, CompileOptions, OutputType, PartialDates, ResourceMeta, RowBuilder, RowError,
@@ -72,6 +73,8 @@ pub(crate) enum MappingError {
 #[derive(Debug)]
 pub(crate) struct Flattener {
     builder: RowBuilder,
+    /// The batches' schema as the contract spells it.
+    schema: SchemaRef,
 }
 
 /// What became of one change in the view.
@@ -97,12 +100,13 @@ impl Flattener {
         };
         Ok(Self {
             builder: view.rows(&types, options)?,
+            schema: mapped.to_arrow(),
         })
     }
 
     /// The schema of the batches.
     pub(crate) fn schema(&self) -> SchemaRef {
-        self.builder.schema()
+        Arc::clone(&self.schema)
     }
 
     /// Appends a change's rows. A delete repeats the last content with `is_deleted = 1`.
@@ -122,8 +126,13 @@ impl Flattener {
     }
 
     /// Ends the batch; the next one begins empty.
-    pub(crate) fn finish(&mut self) -> Result<RecordBatch, arrow::error::ArrowError> {
-        self.builder.finish()
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let rows = self.builder.finish()?;
+        let spelled = rows.columns().iter().zip(self.schema.fields());
+        let columns = spelled
+            .map(|(column, field)| respelled(column, field.data_type()))
+            .collect::<Result<_, _>>()?;
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
     fn append_version(&mut self, resource: &[u8], meta: &ResourceMeta) -> Result<Flattened, RowError> {
@@ -134,6 +143,29 @@ impl Flattener {
             bytes: self.builder.bytes().saturating_sub(bytes),
             partial_dates: self.builder.partial_dates() - partial_dates,
         })
+    }
+}
+
+/// The same values with the time zone spelled as the contract does; nothing is copied.
+fn respelled(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    match data_type {
+        same if same == column.data_type() => Ok(Arc::clone(column)),
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            let times = column.as_primitive::<TimestampMicrosecondType>().clone();
+            Ok(Arc::new(times.with_timezone_opt(zone.clone())))
+        }
+        DataType::List(item) => {
+            let list = column.as_list::<i32>();
+            let values = respelled(list.values(), item.data_type())?;
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Ok(Arc::new(ListArray::try_new(
+                Arc::clone(item),
+                offsets,
+                values,
+                nulls,
+            )?))
+        }
+        _ => Ok(Arc::clone(column)),
     }
 }
 
@@ -194,5 +226,67 @@ fn output_type(scalar: ScalarType) -> OutputType {
         ScalarType::Float64 => OutputType::Float64,
         ScalarType::Boolean => OutputType::Boolean,
         ScalarType::Binary => OutputType::Binary,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Matched, Offset, ResourceKey, Sequence, Timestamp, VersionStatus};
+    use crate::delivery::standard;
+
+    fn change(status: VersionStatus, resource: &str) -> Change {
+        let version = Version {
+            key: ResourceKey::new("Patient", "p").unwrap(),
+            sequence: Sequence(1),
+            status,
+            last_updated: Timestamp(1_000_000),
+            created_at: Timestamp(0),
+            resource: resource.to_owned().into(),
+            source: None,
+        };
+        Change {
+            offset: Offset::START,
+            version,
+            matched: Matched::default(),
+            previous: None,
+        }
+    }
+
+    /// The rows of one change in the standard's types, as JSON.
+    fn rows(columns: &str, change: &Change) -> String {
+        let text = format!(
+            r#"{{"resourceType":"ViewDefinition","name":"v","resource":"Patient","select":[{{"column":[{columns}]}}]}}"#
+        );
+        let view = compile(&ViewDefinition::parse(text.as_bytes()).unwrap()).unwrap();
+        let mapped = standard::map(&view_schema("v", &view));
+        let mut flattener = Flattener::new(&view, &mapped, PartialDates::Start).unwrap();
+        flattener.append(change).unwrap();
+        let rows = flattener.finish().unwrap();
+        assert_eq!(rows.schema(), flattener.schema());
+        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+        writer.write(&rows).unwrap();
+        String::from_utf8(writer.into_inner()).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn columns_come_in_the_types_and_the_spelling_that_the_target_was_opened_with() {
+        let columns = r#"{"name":"at","path":"meta.lastUpdated"},{"name":"born","path":"birthDate"},
+            {"name":"given","path":"name.given","collection":true}"#;
+        let resource = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2026-01-02T03:04:05.000006Z"},
+            "birthDate":"1970-01-02","name":[{"given":["A","B"]}]}"#;
+        assert_eq!(
+            rows(columns, &change(VersionStatus::Created, resource)),
+            r#"{"at":"2026-01-02T03:04:05.000006Z","born":"1970-01-02","given":["A","B"],"is_deleted":0}"#
+        );
+    }
+
+    #[test]
+    fn a_delete_repeats_the_last_values_as_deleted() {
+        let deleted = change(VersionStatus::Deleted, r#"{"resourceType":"Patient","id":"p"}"#);
+        assert_eq!(
+            rows(r#"{"name":"id","path":"id"}"#, &deleted),
+            r#"{"id":"p","is_deleted":1}"#
+        );
     }
 }

@@ -36,7 +36,7 @@
 //!
 //! # Who does what
 //!
-//! [`Deliveries`] starts and restarts workers; `worker` is the loop and `write` its second half; `retry`,
+//! [`Deliveries`] starts and restarts workers; `worker` is the loop, `take` its first half and `write` its second; `retry`,
 //! `bisect` and `brake` decide and do nothing else; `flatten` and `collect` make rows of changes; `drift` brings
 //! tables up to views; `tail` reads the log for all; `target` is all that the loop knows of plugins.
 //!
@@ -71,6 +71,7 @@ mod spec;
 mod standard;
 mod supervisor;
 mod tail;
+mod take;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -104,3 +104,63 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::tests::MemoryLog;
+
+    fn bound(changes: usize, through: Option<u64>) -> ReadBound {
+        let through = through.map(|sequence| Offset {
+            transaction: 0,
+            sequence,
+        });
+        ReadBound {
+            changes,
+            bytes: usize::MAX,
+            through,
+        }
+    }
+
+    async fn read(tail: &TailReader, after: u64, bound: ReadBound) -> Vec<u64> {
+        let changes = tail
+            .read(
+                Offset {
+                    transaction: 0,
+                    sequence: after,
+                },
+                bound,
+            )
+            .await
+            .unwrap();
+        changes.iter().map(|change| change.offset.sequence).collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_has_caught_up_is_served_by_one_read_of_the_log() {
+        let log = Arc::new(MemoryLog::new(None));
+        (1..=5).for_each(|number| log.put(&format!("p{number}"), ""));
+        let tail = TailReader::new(log.clone());
+        for _ in 0..10 {
+            assert_eq!(read(&tail, 0, bound(100, None)).await, [1, 2, 3, 4, 5]);
+        }
+        assert_eq!(read(&tail, 2, bound(2, None)).await, [3, 4]);
+        assert_eq!(read(&tail, 2, bound(9, Some(3))).await, [3]);
+        assert_eq!(log.reads(), 1);
+        log.put("p6", "");
+        assert_eq!(read(&tail, 5, bound(9, None)).await, [6]);
+        assert_eq!(read(&tail, 4, bound(9, None)).await, [5, 6]);
+        assert_eq!(log.reads(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_behind_reads_alone_and_misses_nothing() {
+        let log = Arc::new(MemoryLog::new(None));
+        (1..=5).for_each(|number| log.put(&format!("p{number}"), ""));
+        let tail = TailReader::new(log.clone());
+        assert_eq!(read(&tail, 3, bound(9, None)).await, [4, 5]);
+        assert_eq!(read(&tail, 0, bound(9, None)).await, [1, 2, 3, 4, 5]);
+        assert_eq!(read(&tail, 3, bound(9, None)).await, [4, 5]);
+        assert_eq!(log.reads(), 2);
+    }
+}

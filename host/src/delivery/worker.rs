@@ -6,36 +6,21 @@ use std::time::Duration;
 
 use lakefeed_plugin_api::{Category, PluginError, Retry, WriterProfile};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::brake::Brake;
-use super::collect::{ChangeBatch, Collector, left_behind};
 use super::drift::{self, Shape};
-use super::flatten::{self, Flattened, Flattener};
+use super::flatten::{self, Flattener};
 use super::interrupt::{Halt, Interrupt, words};
 use super::retry::{BACKOFF, Decision, Tried, decide};
-use super::spec::{DestinationSpec, MaterializedView, OnLeave};
+use super::spec::{DestinationSpec, MaterializedView};
 use super::tail::TailReader;
 use super::target::{Target, Targets};
 use super::timed::Timed;
 use crate::change::{Change, Offset, Timestamp};
-use crate::log::{
-    BatchBounds, Counters, DestinationRecord, DestinationState, Fence, LastError, Log, ReadBound,
-};
+use crate::log::{Counters, DestinationRecord, DestinationState, Fence, LastError, Log};
 use crate::status::{Live, LiveState};
-use crate::topic::{self, Topics};
-
-/// How long the offset may lag behind changes that were only passed over.
-const FORWARD: Duration = Duration::from_secs(1);
-
-/// How long a worker that has caught up trusts the log to wake it. A store may show a change only some time after
-/// it announced it.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// The most changes and bytes of one read.
-const READ_CHANGES: usize = 2_000;
-const READ_BYTES: usize = 4 << 20;
+use crate::topic::Topics;
 
 /// What all destinations share.
 pub(crate) struct Shared {
@@ -58,17 +43,17 @@ pub(super) struct Worker {
     /// What was counted and not yet persisted.
     pub(super) pending: Counters,
     /// Read and not yet taken; directly behind the offset or the batch that is being collected.
-    unread: VecDeque<Arc<Change>>,
-    head: watch::Receiver<Offset>,
-    view: Option<Ready>,
+    pub(super) unread: VecDeque<Arc<Change>>,
+    pub(super) head: watch::Receiver<Offset>,
+    pub(super) view: Option<Ready>,
     /// What the writer said when it was opened; none while it is not open.
     profile: Option<WriterProfile>,
 }
 
 /// A view, ready to be written in.
-struct Ready {
+pub(super) struct Ready {
     version: u64,
-    flattener: Flattener,
+    pub(super) flattener: Flattener,
     shape: Shape,
     /// Whether table and writer have its shape.
     is_current: bool,
@@ -228,7 +213,7 @@ impl Worker {
     }
 
     /// Whether a newer view waits to be taken up.
-    fn is_view_stale(&self) -> bool {
+    pub(super) fn is_view_stale(&self) -> bool {
         let version = self.spec.view.borrow().version;
         self.view.as_ref().is_some_and(|ready| ready.version != version)
     }
@@ -322,163 +307,6 @@ impl Worker {
             () = self.stop.cancelled() => Err(Interrupt::Stopped),
             () = tokio::time::sleep(wait) => Ok(()),
         }
-    }
-
-    // ---- collecting
-
-    /// Collects a batch until it is full or due.
-    async fn collect(&mut self) -> Result<ChangeBatch, Interrupt> {
-        let mut collector = Collector::new(self.record.offset);
-        loop {
-            if self.stop.is_cancelled() {
-                return Err(Interrupt::Stopped);
-            }
-            let due = collector.due_at(&self.spec.batch, FORWARD);
-            let is_due = due.is_some_and(|due| due <= Instant::now());
-            if is_due || collector.is_full(&self.spec.batch) || (collector.is_empty() && self.is_view_stale())
-            {
-                return self.close(collector);
-            }
-            match self.next_change(&collector, None).await? {
-                Some(change) => self.offer(&mut collector, change).await?,
-                None => self.wait_for_change(due).await?,
-            }
-        }
-    }
-
-    /// Collects the batch that was planned before a crash: the same changes, whatever the limits are now.
-    async fn collect_again(&mut self, planned: BatchBounds) -> Result<ChangeBatch, Interrupt> {
-        let mut collector = Collector::new(planned.after);
-        while let Some(change) = self.next_change(&collector, Some(planned.through)).await? {
-            self.offer(&mut collector, change).await?;
-            if collector.is_full_by_memory() {
-                break;
-            }
-        }
-        self.close(collector)
-    }
-
-    fn close(&mut self, collector: Collector) -> Result<ChangeBatch, Interrupt> {
-        match &mut self.view {
-            Some(ready) => Ok(collector.close(&mut ready.flattener)?),
-            None => Err(Interrupt::Broken(
-                "a batch was collected without a view".to_owned(),
-            )),
-        }
-    }
-
-    /// The next change behind what was collected; none when there is none yet.
-    async fn next_change(
-        &mut self,
-        collector: &Collector,
-        through: Option<Offset>,
-    ) -> Result<Option<Arc<Change>>, Interrupt> {
-        if self.unread.is_empty() {
-            self.head.borrow_and_update();
-            let (changes, bytes) = match through {
-                Some(_) => (READ_CHANGES, READ_BYTES),
-                None => collector.room(&self.spec.batch),
-            };
-            let bound = ReadBound {
-                changes: changes.min(READ_CHANGES),
-                bytes: bytes.min(READ_BYTES),
-                through,
-            };
-            let after = collector.through();
-            self.unread = self.stored(|| self.shared.tail.read(after, bound)).await?.into();
-        }
-        Ok(self.unread.pop_front())
-    }
-
-    async fn wait_for_change(&mut self, due: Option<Instant>) -> Result<(), Interrupt> {
-        let look_again = Instant::now() + LOOK_AGAIN;
-        let until = due.map_or(look_again, |due| due.min(look_again));
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(Interrupt::Stopped),
-            changed = self.head.changed() => match changed {
-                Ok(()) => Ok(()),
-                Err(_) => Err(Interrupt::Log(crate::log::LogError::Closed)),
-            },
-            () = next_view(&mut self.spec.view) => Ok(()),
-            () = tokio::time::sleep_until(until) => Ok(()),
-        }
-    }
-
-    /// Takes a change into the batch, or passes over it, or keeps it for the next batch.
-    async fn offer(&mut self, collector: &mut Collector, change: Arc<Change>) -> Result<(), Interrupt> {
-        if !self.wants(&change).await? {
-            collector.skip(&change);
-            return Ok(());
-        }
-        match self.flatten(&change).await? {
-            Ok(flat) => collector.take(&change, flat),
-            Err(error) => {
-                if !collector.refuse(&change, &error) {
-                    self.unread.push_front(change);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn wants(&self, change: &Change) -> Result<bool, Interrupt> {
-        let mut decision = self.shared.topics.wants(&self.spec.topic, change, None);
-        if decision == topic::Decision::NeedsPrevious
-            && let Some(previous) = change.previous
-        {
-            let previous = self
-                .stored(|| self.shared.log.version(&change.version.key, previous))
-                .await?;
-            decision = self
-                .shared
-                .topics
-                .wants(&self.spec.topic, change, previous.as_ref());
-        }
-        match decision {
-            // Without the version before nobody can say no.
-            topic::Decision::Wanted | topic::Decision::NeedsPrevious => Ok(true),
-            topic::Decision::NotWanted => Ok(false),
-            topic::Decision::NoTopic => {
-                let message = format!(
-                    "there is no topic `{}`; create it again, then resume",
-                    self.spec.topic
-                );
-                Err(halt("DELIVERY-008", message))
-            }
-        }
-    }
-
-    async fn flatten(
-        &mut self,
-        change: &Change,
-    ) -> Result<Result<Flattened, lakefeed_view::RowError>, Interrupt> {
-        let Some(ready) = &mut self.view else {
-            return Err(Interrupt::Broken("a change was taken without a view".to_owned()));
-        };
-        let flat = ready.flattener.append(change);
-        let has_left = matches!(flat, Ok(Flattened { rows: 0, .. }));
-        if !has_left || self.spec.target.on_leave == OnLeave::Nothing {
-            return Ok(flat);
-        }
-        let Some(previous) = left_behind(change) else {
-            return Ok(flat);
-        };
-        let key = &change.version.key;
-        let Some(before) = self.stored(|| self.shared.log.version(key, previous)).await? else {
-            return Ok(flat);
-        };
-        match &mut self.view {
-            Some(ready) => Ok(ready.flattener.append_marker(&before, change)),
-            None => Ok(flat),
-        }
-    }
-}
-
-/// Waits for another view; for ever when nobody can send one any more.
-async fn next_view(view: &mut watch::Receiver<Arc<MaterializedView>>) {
-    if view.changed().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -33,6 +33,8 @@ struct State {
     letters: Vec<NewDeadLetter>,
     /// How many acks there were.
     acks: usize,
+    /// How many reads of changes there were.
+    reads: usize,
 }
 
 impl MemoryLog {
@@ -57,6 +59,7 @@ impl MemoryLog {
             fence: 0,
             letters: Vec::new(),
             acks: 0,
+            reads: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -144,6 +147,10 @@ impl MemoryLog {
 
     pub(crate) fn acks(&self) -> usize {
         self.state().acks
+    }
+
+    pub(crate) fn reads(&self) -> usize {
+        self.state().reads
     }
 
     pub(crate) fn head_offset(&self) -> Offset {
@@ -239,7 +246,8 @@ impl MemoryLog {
 impl Log for MemoryLog {
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError> {
         self.fails("changes")?;
-        let state = self.state();
+        let mut state = self.state();
+        state.reads += 1;
         let until = bound.through.unwrap_or(Offset {
             transaction: 0,
             sequence: u64::MAX,

@@ -21,7 +21,8 @@ mod memory_log;
 mod scripted;
 
 use chance::Chance;
-use memory_log::{ID, MemoryLog};
+use memory_log::ID;
+pub(crate) use memory_log::MemoryLog;
 use scripted::{Fate, Row, Scripted};
 
 const VIEW: &str = r#"{"resourceType": "ViewDefinition", "name": "patients", "resource": "Patient", "status": "active",
@@ -537,4 +538,17 @@ async fn bootstrap_names_the_parameter_that_is_wrong() {
     bench.view.send_replace(Arc::new(materialized(&broken, 2)));
     let error = bench.deliveries.bootstrap(&bench.spec).await.unwrap_err();
     assert_eq!(error.parameter(), "viewDefinition");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_panics_starts_again_after_a_second_doubling() {
+    let bench = Bench::new();
+    let expected = put_many(&bench.log, 3);
+    bench.target.table().map_panics = 4;
+    let begun = tokio::time::Instant::now();
+    bench.deliver().await;
+    assert_eq!(bench.rows(), expected);
+    let seconds = begun.elapsed().as_secs();
+    assert!((15..17).contains(&seconds), "1 + 2 + 4 + 8 s, not {seconds}");
+    assert_eq!(bench.deliveries.live(ID).unwrap().restarts, 4);
 }
