@@ -1,1 +1,22 @@
-//! The promises that span the whole program.
+//! The promises that span the whole program, each module one of them. Every test runs the built program as a user does.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests lie outside of tests"
+)]
+
+mod aidbox;
+mod bad_input;
+mod bad_plugin;
+mod bad_rows;
+mod config;
+mod fsync;
+mod live;
+mod other_engine;
+mod plugins_cli;
+mod restart;
+mod schema_drift;
+mod second_host;
+mod store;
+mod views_tool;

@@ -1,0 +1,52 @@
+# The commands of this project. `make demo` shows it work, `make test` is what a laptop can check.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PYTHON ?= python3
+VENV := .venv
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LOG := $(TARGET)/test.log
+
+.PHONY: help demo test bench lint kill-test judges
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
+
+demo: ## Sample data into a Delta table, before your eyes; ends by itself
+	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson -p first-row
+	$(CARGO) run --release --quiet -p first-row
+
+test: judges ## Everything that a laptop can check; says by name what it could not
+	$(CARGO) build --workspace
+	$(CARGO) run --quiet -p lakefeed -- plugins stage
+	$(CARGO) test --workspace -- --show-output 2>&1 | tee $(LOG)
+	@echo; echo "Not run here:"; grep -E '^skipped: ' $(LOG) | sort -u || echo "nothing: every test ran"
+
+bench: ## The numbers, with the machine and the commit; judges nothing
+	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson
+	@tests/benches/machine.sh
+	$(CARGO) bench -p lakefeed-tests --bench whole_path
+	$(CARGO) bench -p lakefeed-view
+
+lint: ## Formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+kill-test: judges ## The host killed 200 times under load; LAKEFEED_KILLS says how often
+	$(CARGO) build --workspace
+	LAKEFEED_KILLS=$${LAKEFEED_KILLS:-200} $(CARGO) test -p lakefeed-tests --test end_to_end -- --nocapture restart
+
+# Programs that read our tables and share no code with us, and another engine for the same views. What cannot be
+# installed is said, and the tests that need it are skipped by name.
+judges: $(VENV)/.installed tests/judges/node_modules/.installed
+
+$(VENV)/.installed: tests/judges/requirements.txt
+	@{ $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@; } \
+	  || echo "the judges of $< cannot be installed; the tests that need them are skipped"
+
+tests/judges/node_modules/.installed: tests/judges/package-lock.json
+	@{ cd tests/judges && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; } \
+	  || echo "the other engine cannot be installed; the tests that need it are skipped"

@@ -1,0 +1,120 @@
+//! `lakefeed views`: the engine as a tool of its own, without a store.
+
+use lakefeed_tests::{Ended, Site};
+
+/// A view without `resourceType`, `name` and `status`, with a list.
+const VIEW: &str = r#"{ "resource": "Patient", "select": [ { "column": [
+    { "name": "id", "path": "id" },
+    { "name": "gender", "path": "gender" },
+    { "name": "born", "path": "birthDate" },
+    { "name": "score", "path": "extension('s').value.ofType(decimal).first()", "type": "decimal" },
+    { "name": "given", "path": "name.given", "collection": true } ] } ] }"#;
+
+const PATIENTS: &str = r#"{"resourceType":"Patient","id":"a","gender":"female","birthDate":"1980-02-29","extension":[{"url":"s","valueDecimal":1.50}],"name":[{"given":["Ada","B, \"x\""]}]}
+{"resourceType":"Observation","id":"o"}
+
+{"resourceType":"Patient","id":"b"}
+"#;
+
+fn run(more: &[&str], input: &str) -> Ended {
+    let site = Site::new("");
+    site.write("view.json", VIEW);
+    let mut arguments = vec!["views", "run", "view.json", "--input", "-"];
+    arguments.extend(more);
+    let ended = site.run_with_input(&arguments, input);
+    assert!(!site.path("lakefeed.db").exists(), "the tool reads no store");
+    ended
+}
+
+#[test]
+fn rows_are_ndjson_with_every_column_in_order() {
+    assert_eq!(
+        run(&[], PATIENTS).succeeded().stdout,
+        "{\"id\":\"a\",\"gender\":\"female\",\"born\":\"1980-02-29\",\"score\":1.50,\"given\":[\"Ada\",\"B, \\\"x\\\"\"]}\n\
+         {\"id\":\"b\",\"gender\":null,\"born\":null,\"score\":null,\"given\":[]}\n"
+    );
+}
+
+#[test]
+fn csv_has_a_header_and_quotes_what_needs_it() {
+    let text = run(&["--format", "csv"], PATIENTS).succeeded().stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "id,gender,born,score,given");
+    assert!(lines[1].starts_with("a,female,1980-02-29,1.50,\"["), "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
+}
+
+#[test]
+fn json_is_one_array() {
+    let rows = run(&["--format", "json"], PATIENTS).succeeded().json();
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    assert_eq!(
+        run(&["--format", "json"], "").succeeded().json(),
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn parquet_goes_to_a_file() {
+    let site = Site::new("");
+    site.write("view.json", VIEW);
+    let arguments = [
+        "views",
+        "run",
+        "view.json",
+        "--input",
+        "-",
+        "--format",
+        "parquet",
+        "--output",
+        "rows.parquet",
+    ];
+    site.run_with_input(&arguments, PATIENTS).succeeded();
+    let bytes = std::fs::read(site.path("rows.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+}
+
+#[test]
+fn a_resource_that_is_refused_ends_it_with_its_line_after_the_rows_before_it() {
+    let site = Site::new("");
+    site.write("view.json", r#"{ "resource": "Patient", "select": [ { "column": [ { "name": "given", "path": "name.given" } ] } ] }"#);
+    let input = "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[\"Ada\"]}]}\n\
+                 {\"resourceType\":\"Patient\",\"name\":[{\"given\":[\"Geheim\",\"Zwei\"]}]}\n";
+    let ended = site.run_with_input(&["views", "run", "view.json", "--input", "-"], input);
+    assert_eq!(ended.stdout, "{\"given\":\"Ada\"}\n");
+    let said = ended.refused();
+    assert!(
+        said.contains(":2:") && said.contains("given") && !said.contains("Geheim"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_view_that_does_not_compile_is_refused_with_place_and_remedy() {
+    let site = Site::new("");
+    site.write("view.json", r#"{ "resource": "Observation", "select": [ { "column": [ { "name": "v", "path": "valueQuantity.value" } ] } ] }"#);
+    for arguments in [
+        &["views", "compile", "view.json"][..],
+        &["views", "run", "view.json", "--input", "-"],
+    ] {
+        let said = site.run_with_input(arguments, "").refused();
+        assert!(
+            said.contains("select[0].column[0].path") && said.contains("value.ofType(Quantity)"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn compile_shows_the_columns_and_their_types() {
+    let site = Site::new("");
+    site.write("view.json", VIEW);
+    let columns = site
+        .run(&["views", "compile", "view.json", "--json"])
+        .succeeded()
+        .json()["columns"]
+        .clone();
+    assert_eq!(columns[2]["name"], "born");
+    assert_eq!(columns[2]["type"], "date");
+    assert_eq!(columns[4]["collection"], true);
+}
