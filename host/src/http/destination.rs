@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::log::{LogError, Precondition, Write, Written};
 
 use super::ask::Ask;
 use super::outcome::{Issue, Outcome};
-use super::{App, respond, whole, write};
+use super::{App, overview, read, respond, whole, write};
 
 /// The type's name.
 pub(super) const DESTINATION: &str = "AidboxTopicDestination";
@@ -63,6 +63,20 @@ pub(super) async fn delete(app: &Arc<App>, ask: &Ask, id: &str) -> Result<Respon
         Ok(written)
     });
     Ok(write::deleted(ask, &written.await?))
+}
+
+/// `$status`
+pub(super) async fn status(app: &App, ask: &Ask, id: &str) -> Result<Response, Outcome> {
+    if !matches!(ask.method, Method::GET | Method::HEAD) {
+        return Err(Outcome::method_not_allowed("GET"));
+    }
+    let key = read::key(DESTINATION, id)?;
+    living(app, &key).await?.ok_or_else(|| read::not_found(&key))?;
+    match overview::one(app, id).await? {
+        Some(status) => Ok(respond::fhir_json(StatusCode::OK, &status.parameters())),
+        // The resource without a record: it is not delivered to, which its creation never leaves so.
+        None => Err(Outcome::internal()),
+    }
 }
 
 async fn refuse_taken(app: &App, key: &ResourceKey) -> Result<(), Outcome> {

@@ -9,37 +9,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::outcome::escape_html;
-use super::respond;
+use crate::change::Timestamp;
+use crate::status::{DestinationStatus, DestinationSummary};
 
-/// What the page shows of one destination.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Row {
-    /// Its id.
-    pub(super) id: String,
-    /// Its state in one word.
-    pub(super) state: String,
-    /// Changes that wait for it.
-    pub(super) waiting: u64,
-    /// Changes that it got.
-    pub(super) delivered: u64,
-    /// Changes a second, over the last minute.
-    pub(super) rate: f64,
-    /// Changes that were set aside.
-    pub(super) dead_letters: u64,
-    /// When something was last delivered.
-    pub(super) acked_at: Option<String>,
-    /// The newest error and its time.
-    pub(super) last_error: Option<(String, String)>,
-}
+use super::outcome::{Outcome, escape_html};
+use super::{App, overview, respond};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1a1a1a;background:#fff}\
     table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .8rem;border-bottom:1px solid #ddd;\
     vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}progress{width:8rem}\
     .bad{color:#a40000;font-weight:600}.note{color:#555}";
 
-/// The page.
-pub(super) fn page(rows: &[Row], now: &str) -> Response {
+/// The page, as things are now.
+pub(super) async fn answer(app: &App) -> Result<Response, Outcome> {
+    let all = overview::all(app).await?;
+    let rows: Vec<DestinationSummary> = all.iter().map(DestinationStatus::summary).collect();
+    Ok(page(&rows, &Timestamp::now().to_string()))
+}
+
+fn page(rows: &[DestinationSummary], now: &str) -> Response {
     let mut response = respond::typed(StatusCode::OK, "text/html; charset=utf-8", html(rows, now));
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy()) {
@@ -60,7 +48,7 @@ fn policy() -> String {
     )
 }
 
-fn html(rows: &[Row], now: &str) -> String {
+fn html(rows: &[DestinationSummary], now: &str) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>lakefeed</title>\
          <meta http-equiv=\"refresh\" content=\"5\"><style>{STYLE}</style></head><body><h1>lakefeed</h1>"
@@ -82,10 +70,10 @@ fn html(rows: &[Row], now: &str) -> String {
     html
 }
 
-fn push_table(html: &mut String, rows: &[Row]) {
+fn push_table(html: &mut String, rows: &[DestinationSummary]) {
     html.push_str(
-        "<table><thead><tr><th>Destination</th><th>State</th><th>Progress</th><th>Waiting</th><th>Delivered</th>\
-         <th>Changes/s</th><th>Dead letters</th><th>Last delivery</th><th>Last error</th></tr></thead><tbody>",
+        "<table><thead><tr><th>Destination</th><th>State</th><th>Progress</th><th>Waiting</th><th>Lag</th>\
+         <th>Delivered</th><th>Changes/s</th><th>Dead letters</th><th>Last error</th></tr></thead><tbody>",
     );
     for row in rows {
         push_row(html, row);
@@ -93,34 +81,51 @@ fn push_table(html: &mut String, rows: &[Row]) {
     html.push_str("</tbody></table>");
 }
 
-fn push_row(html: &mut String, row: &Row) {
-    let bad = |is_bad: bool| if is_bad { " class=\"bad\"" } else { "" };
-    let all = row.delivered.saturating_add(row.waiting).max(1);
-    let done = if row.waiting == 0 { all } else { row.delivered };
-    let is_bad = !matches!(row.state.as_str(), "active" | "running" | "starting");
+fn push_row(html: &mut String, row: &DestinationSummary) {
     push(
         html,
         format_args!(
-            "<tr><td>{}</td><td{}>{}</td><td><progress max=\"{all}\" value=\"{done}\"></progress></td>\
-         <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td><td{}>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td{}>{}</td><td><progress max=\"1\" value=\"{:.4}\"></progress></td>\
+             <td class=\"n\">{}</td><td class=\"n\">{:.1} s</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td>\
+             <td{}>{}</td><td>{}</td></tr>",
             escape_html(&row.id),
-            bad(is_bad),
-            escape_html(&row.state),
-            row.waiting,
+            bad(row.state == "halted"),
+            state(row),
+            row.progress,
+            row.queued,
+            row.lag_seconds,
             row.delivered,
-            row.rate,
+            row.changes_per_second,
             bad(row.dead_letters > 0),
             row.dead_letters,
-            escape_html(row.acked_at.as_deref().unwrap_or("\u{2013}")),
             last_error(row),
         ),
     );
 }
 
-fn last_error(row: &Row) -> String {
-    match &row.last_error {
-        Some((at, message)) => format!("{}<br>{}", escape_html(at), escape_html(message)),
-        None => "\u{2013}".to_owned(),
+fn bad(is_bad: bool) -> &'static str {
+    if is_bad { " class=\"bad\"" } else { "" }
+}
+
+/// The stored state, what the worker does, and why it halted.
+fn state(row: &DestinationSummary) -> String {
+    let worker = row.worker.as_deref().unwrap_or("not running here");
+    let reason = row
+        .reason
+        .as_deref()
+        .map(|reason| format!("<br>{}", escape_html(reason)));
+    format!(
+        "{}, {}{}",
+        escape_html(&row.state),
+        escape_html(worker),
+        reason.unwrap_or_default()
+    )
+}
+
+fn last_error(row: &DestinationSummary) -> String {
+    match (&row.last_error_at, &row.last_error) {
+        (Some(at), Some(message)) => format!("{}<br>{}", escape_html(at), escape_html(message)),
+        _ => "\u{2013}".to_owned(),
     }
 }
 
@@ -135,21 +140,26 @@ mod tests {
 
     #[test]
     fn a_destination_is_a_line_with_its_lag_and_its_last_error() {
-        let row = Row {
+        let row = DestinationSummary {
             id: "lake".to_owned(),
             state: "halted".to_owned(),
-            waiting: 3,
+            reason: Some("mend <it>".to_owned()),
+            worker: None,
             delivered: 7,
-            rate: 1.25,
+            queued: 3,
+            in_process: 0,
+            lag_seconds: 2.04,
+            changes_per_second: 1.5,
             dead_letters: 1,
-            acked_at: None,
-            last_error: Some(("2026".to_owned(), "the <table> is gone".to_owned())),
+            progress: 0.7,
+            last_error: Some("the <table> is gone".to_owned()),
+            last_error_at: Some("2026".to_owned()),
         };
         let html = html(&[row], "now");
         for part in [
-            "<td>lake</td><td class=\"bad\">halted</td>",
-            "<progress max=\"10\" value=\"7\">",
-            "<td class=\"n\">3</td><td class=\"n\">7</td><td class=\"n\">1.2</td>",
+            "<td>lake</td><td class=\"bad\">halted, not running here<br>mend &lt;it&gt;</td>",
+            "<progress max=\"1\" value=\"0.7000\">",
+            "<td class=\"n\">3</td><td class=\"n\">2.0 s</td><td class=\"n\">7</td><td class=\"n\">1.5</td>",
             "2026<br>the &lt;table&gt; is gone",
         ] {
             assert!(html.contains(part), "{part} is not in {html}");

@@ -19,7 +19,8 @@ use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    destination, health, history, materialize, metadata, plugins, read, run, search, topic, view, write,
+    destination, health, history, materialize, metadata, metrics, page, plugins, read, run, search, topic,
+    view, write,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -139,6 +140,8 @@ impl Inner {
         let app = &self.app;
         match route {
             Route::Health => only_get(ask, health::health(app).await),
+            Route::Page => only_get(ask, page::answer(app).await?),
+            Route::Metrics => only_get(ask, metrics::metrics(app).await?),
             Route::Plugins => only_get(ask, plugins::plugins(app).await?),
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)),
             Route::Root => Err(Outcome::new(
@@ -210,6 +213,7 @@ async fn on_operation(
     operation: &str,
 ) -> Result<Response, Outcome> {
     match (resource_type, operation, id) {
+        (destination::DESTINATION, "status", Some(id)) => destination::status(app, ask, id).await,
         (view::VIEW, "materialize", id) => materialize::materialize(app, ask, id).await,
         (view::VIEW, "run", id) => run::run(app, ask, id).await,
         _ => Err(Outcome::not_found("there is no such operation here")),

@@ -1,8 +1,12 @@
 //! 1.4 Lifecycle over HTTP, as far as it is decided before a target is looked at.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::Host;
+use crate::change::{Body, Matched, ResourceKey};
+use crate::log::{Action, Precondition, Write};
 
 #[tokio::test]
 async fn put_and_patch_are_405() {
@@ -59,6 +63,122 @@ async fn a_delete_of_what_is_not_there_is_204_so_that_delete_and_post_can_be_run
     assert_eq!(
         host.ask("DELETE /fhir/AidboxTopicDestination/d", "").await.status,
         204
+    );
+    host.stop().await;
+}
+
+/// A destination as the store holds it, without anybody who delivers to it.
+async fn stored(host: &Host) {
+    host.ask(
+        "PUT /fhir/AidboxSubscriptionTopic/t",
+        r#"{"resourceType":"AidboxSubscriptionTopic","url":"http://t","status":"active","trigger":[{"resource":"Patient"}]}"#,
+    )
+    .await;
+    let body = r#"{"resourceType":"AidboxTopicDestination","topic":"http://t"}"#;
+    let key = ResourceKey::new("AidboxTopicDestination", "d").unwrap();
+    let write = Write {
+        key,
+        precondition: Precondition::None,
+        action: Action::Put(Arc::new(Body::parse(body.as_bytes()).unwrap())),
+        matcher: Arc::new(|_, _| Matched::default()),
+        source: None,
+    };
+    host.log.write(vec![write]).await.unwrap();
+    // A statement of its own: the place must not be borrowed while the store is waited for.
+    let head = *host.log.head().borrow();
+    host.log
+        .create_destination("d", head)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn status_has_the_documented_names_and_types_and_counts_what_waits() {
+    let host = Host::start().await;
+    assert_eq!(
+        host.get("/fhir/AidboxTopicDestination/d/$status").await.outcome(),
+        "404 not-found"
+    );
+    stored(&host).await;
+    host.put_patient("a", "Ash").await;
+    host.put_patient("a", "Birch").await;
+    let json = host.get("/fhir/AidboxTopicDestination/d/$status").await.json();
+    assert_eq!(json["resourceType"], "Parameters");
+    let list = json["parameter"].as_array().unwrap();
+    let value = |name: &str, kind: &str| {
+        let found = list.iter().find(|parameter| parameter["name"] == name);
+        found.map(|parameter| parameter[kind].clone()).unwrap_or_default()
+    };
+    assert_eq!(value("status", "valueString"), "active");
+    assert!(value("startTimestamp", "valueDateTime").is_string());
+    for name in [
+        "messagesDelivered",
+        "messagesDeliveryAttempts",
+        "messagesInProcess",
+    ] {
+        assert_eq!(value(name, "valueDecimal"), 0, "{name}");
+    }
+    assert_eq!(value("messagesQueued", "valueDecimal"), 2);
+    assert_eq!(value("initialExportStatus", "valueString"), "skipped");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_and_the_metrics_show_each_destination() {
+    let host = Host::start().await;
+    stored(&host).await;
+    host.put_patient("a", "Ash").await;
+    let page = host.get("/").await;
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.text().contains("<td>d</td>"), "{}", page.text());
+    let metrics = host.get("/metrics").await.text();
+    assert!(
+        metrics.contains("aidbox_topic_destination_messages_queued{destination=\"d\"} 1\n"),
+        "{metrics}"
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_delete_answers_the_destination_and_the_next_nothing() {
+    let host = Host::start().await;
+    stored(&host).await;
+    let first = host.ask("DELETE /fhir/AidboxTopicDestination/d", "").await;
+    assert_eq!(
+        (first.status, first.json()["topic"].as_str()),
+        (200, Some("http://t"))
+    );
+    assert!(host.log.destination("d").await.unwrap().is_none());
+    assert_eq!(
+        host.ask("DELETE /fhir/AidboxTopicDestination/d", "").await.status,
+        204
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_topic_whose_changes_are_taken_is_not_deleted() {
+    let host = Host::start().await;
+    stored(&host).await;
+    let answer = host.ask("DELETE /fhir/AidboxSubscriptionTopic/t", "").await;
+    assert_eq!(answer.outcome(), "409 conflict AidboxSubscriptionTopic.url");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_post_with_an_id_that_is_taken_is_409_or_with_if_none_exist_the_one_that_is_there() {
+    let host = Host::start().await;
+    stored(&host).await;
+    let body = r#"{"resourceType":"AidboxTopicDestination","id":"d"}"#;
+    let line = "POST /fhir/AidboxTopicDestination";
+    assert_eq!(
+        host.ask(line, body).await.outcome(),
+        "409 conflict AidboxTopicDestination.id"
+    );
+    let again = host.ask_with(line, &[("If-None-Exist", "_id=d")], body).await;
+    assert_eq!(
+        (again.status, again.json()["topic"].as_str()),
+        (200, Some("http://t"))
     );
     host.stop().await;
 }
