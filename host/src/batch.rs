@@ -211,7 +211,7 @@ mod tests {
             bytes: 40,
         };
         check(&[], by_rows, &[]);
-        check(&[1, 1, 1], WriteLimits::NONE, &[0..3]);
+        check(&[1, 1, 1], WriteLimits::NONE, std::slice::from_ref(&(0..3)));
         check(&[2, 2, 1, 3, 4], by_rows, &[0..2, 2..4, 4..5]);
         check(&[2, 2, 1, 3, 4], by_bytes, &[0..2, 2..4, 4..5]);
         check(&[9, 1, 9], by_rows, &[0..1, 1..2, 2..3]);

@@ -24,6 +24,9 @@ use crate::plugin::{PluginMetrics, PluginRegistry};
 use crate::status::{Live, LiveState, LiveStatus};
 use crate::topic::Topics;
 
+/// How long the write under way may still take when one destination is stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// All destinations that this host delivers to.
 ///
 /// Each has a task of its own, so that none waits for another. Cheap to clone; all clones are one.
@@ -91,11 +94,12 @@ impl Deliveries {
         Ok(())
     }
 
-    /// Stops delivering to a destination after the write that is under way. Nothing is lost; unknown ids are fine.
+    /// Stops delivering to a destination after the write that is under way, or ten seconds on. Nothing is lost;
+    /// unknown ids are fine.
     pub async fn stop(&self, id: &str) {
         let running = self.running().remove(id);
         if let Some(running) = running {
-            let end = Instant::now() + running.patience();
+            let end = Instant::now() + PATIENCE;
             running.end(end).await;
         }
     }
@@ -180,14 +184,6 @@ impl Deliveries {
 }
 
 impl Running {
-    /// How long a write that is under way may need.
-    fn patience(&self) -> Duration {
-        self.spec
-            .target
-            .call_timeout
-            .saturating_add(Duration::from_secs(5))
-    }
-
     async fn end(mut self, at: Instant) {
         self.stop.cancel();
         if tokio::time::timeout_at(at, &mut self.task).await.is_err() {

@@ -30,7 +30,7 @@ async fn run(seed: u64, idempotent: bool) -> (Arc<MemoryLog>, Scripted) {
     {
         let mut table = target.table();
         table.profile.idempotent = idempotent;
-        table.names_bad = seed % 2 == 0;
+        table.names_bad = seed.is_multiple_of(2);
         table.bad = (0..3).map(|number| format!("bad{number}")).collect();
     }
     for _ in 0..4 {

@@ -19,6 +19,7 @@ mod chance;
 mod faults;
 mod memory_log;
 mod scripted;
+mod sqlite;
 
 use chance::Chance;
 use memory_log::ID;

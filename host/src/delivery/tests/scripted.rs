@@ -92,6 +92,11 @@ impl Scripted {
         self.table().script.extend(fates);
     }
 
+    /// An empty table, as another generation finds it.
+    pub(crate) fn forget(&self) {
+        *self.table() = Table::default();
+    }
+
     /// A fault of the seed's choice for the next write.
     fn drawn(&self, changes: usize) -> Option<Fate> {
         let drawn = self.chance.lock().unwrap();
