@@ -28,6 +28,9 @@ use std::io;
 use lakefeed_plugin_api::{Category, PluginError, Refusal};
 use thiserror::Error;
 
+const TYPES: &str =
+    "drop the `ansi/type` tag, or use STRING, DATE, TIMESTAMP, INT, BIGINT, DOUBLE, BOOLEAN or BINARY";
+
 /// A failure of this plugin.
 #[derive(Debug, Error)]
 pub enum DeltaError {
@@ -151,76 +154,58 @@ impl DeltaError {
         }
     }
 
-    /// The stable code, the category and the remedy.
+    /// The category, the stable code and the remedy.
     fn ruling(&self) -> (Category, &'static str, &'static str) {
+        use Category::{
+            ConfigInvalid, DataRejected, Internal, RemoteUnavailable, SchemaIncompatible, SchemaMismatch,
+            TargetUnsupported,
+        };
         match self {
-            Self::Parameter { .. } => (Category::ConfigInvalid, "DELTA-001", "correct the destination"),
-            Self::ColumnName { .. } => (
-                Category::ConfigInvalid,
-                "DELTA-002",
-                "rename the column in the view",
-            ),
-            Self::ColumnType { .. } => (
-                Category::ConfigInvalid,
-                "DELTA-003",
-                "drop the `ansi/type` tag, or use STRING, DATE, TIMESTAMP, INT, BIGINT, DOUBLE, BOOLEAN or BINARY",
-            ),
+            Self::Parameter { .. } => (ConfigInvalid, "DELTA-001", "correct the destination"),
+            Self::ColumnName { .. } => (ConfigInvalid, "DELTA-002", "rename the column in the view"),
+            Self::ColumnType { .. } => (ConfigInvalid, "DELTA-003", TYPES),
             Self::MissingColumns {
                 auto_evolve: true, ..
-            } => (Category::SchemaMismatch, "DELTA-010", "add them"),
-            Self::MissingColumns {
-                auto_evolve: false, ..
-            } => (
-                Category::ConfigInvalid,
+            } => (SchemaMismatch, "DELTA-010", "add them"),
+            Self::MissingColumns { .. } => (
+                ConfigInvalid,
                 "DELTA-010",
-                "set `autoEvolve` to true, or add them by hand",
+                "set `autoEvolve`, or add them by hand",
             ),
             Self::Incompatible { .. } => (
-                Category::SchemaIncompatible,
+                SchemaIncompatible,
                 "DELTA-011",
-                "change the column in the view, or write to another table",
+                "change the view, or write elsewhere",
             ),
             Self::Demanded { .. } => (
-                Category::SchemaIncompatible,
+                SchemaIncompatible,
                 "DELTA-012",
-                "make them nullable in the table, or add them to the view",
+                "make them nullable, or add them to the view",
             ),
-            Self::Partitioned { .. } => (
-                Category::TargetUnsupported,
-                "DELTA-013",
-                "write to an unpartitioned table",
-            ),
+            Self::Partitioned { .. } => (TargetUnsupported, "DELTA-013", "write to an unpartitioned table"),
             Self::Feature { .. } => (
-                Category::TargetUnsupported,
+                TargetUnsupported,
                 "DELTA-014",
-                "switch it off in the table, or write to another table",
+                "switch it off, or write to another table",
             ),
             Self::Log { .. } => (
-                Category::TargetUnsupported,
+                TargetUnsupported,
                 "DELTA-015",
                 "restore `_delta_log`, or name another folder",
             ),
             Self::Empty { .. } => (
-                Category::DataRejected,
+                DataRejected,
                 "DELTA-016",
-                "make the column nullable, or correct the resources",
+                "make it nullable, or correct the resources",
             ),
             Self::NotExclusive => (
-                Category::TargetUnsupported,
+                TargetUnsupported,
                 "DELTA-017",
-                "use an S3 server that honours `If-None-Match: *` on a put",
+                "use one that honours `If-None-Match` on a put",
             ),
-            Self::Contended { .. } => (
-                Category::RemoteUnavailable,
-                "DELTA-023",
-                "run fewer writers on this table",
-            ),
+            Self::Contended { .. } => (RemoteUnavailable, "DELTA-023", "run fewer writers on this table"),
             Self::Storage { source, .. } => storage_ruling(source.as_ref()),
-            Self::Internal { .. } => (
-                Category::Internal,
-                "DELTA-030",
-                "report it, with the log of the host",
-            ),
+            Self::Internal { .. } => (Internal, "DELTA-030", "report it, with the log of the host"),
         }
     }
 
