@@ -1,3 +1,5 @@
+//! Imports of files that are good, bad, compressed and repeated.
+
 use std::io::Write as _;
 use std::sync::Arc;
 
