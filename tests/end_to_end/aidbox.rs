@@ -45,12 +45,14 @@ fn prepared(site: &Site) -> Host {
         .expect(200)
         .json();
     let text = |name: &str| {
-        let found = answer["parameter"]
-            .as_array()
+        let mut parameters = answer["parameter"].as_array().unwrap().iter();
+        let found = parameters.find(|parameter| parameter["name"] == name).unwrap();
+        let value = found
+            .as_object()
             .unwrap()
             .iter()
-            .find(|parameter| parameter["name"] == name);
-        found.unwrap()["valueString"].as_str().unwrap().to_owned()
+            .find(|(key, _)| key.starts_with("value"));
+        value.unwrap().1.as_str().unwrap().to_owned()
     };
     assert_eq!(
         [text("viewName"), text("viewType"), text("viewSchema")],

@@ -226,7 +226,7 @@ fn two_destinations_of_one_id_are_refused_with_the_line() {
     for command in ["check", "run"] {
         let said = site.run(&[command]).refused();
         assert!(
-            said.contains("destination `patients` already") && said.contains("line"),
+            said.contains("destination `patients` already") && said.contains("lakefeed.toml:28"),
             "{said}"
         );
     }

@@ -23,7 +23,6 @@
 //! Everything here fails by panicking, since a test is what calls it.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a harness that cannot go on ends the test, and says why"
