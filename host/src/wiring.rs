@@ -78,7 +78,11 @@ impl std::fmt::Display for Located {
 }
 
 fn lines(located: &[Located]) -> String {
-    located.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    located
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A host that has everything and listens, but answers nobody yet.
@@ -93,8 +97,9 @@ impl Host {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let settings = http::Settings::of(&config.http)?;
         let address = config.http.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen { address, source })?;
         let core = Core::open(&config).await?;
         let deliveries = Deliveries::new(
             Arc::clone(&core.log),
@@ -114,14 +119,22 @@ impl Host {
             max_run_bytes: RUN_BYTES,
             started: Timestamp::now(),
         };
-        Ok(Self { app: Arc::new(app), settings, listener })
+        Ok(Self {
+            app: Arc::new(app),
+            settings,
+            listener,
+        })
     }
 
     /// Answers requests until `shutdown`, then stops: what was acknowledged is on disk, what was not delivered is
     /// delivered by the next host.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), StartError> {
         if let Ok(address) = self.listener.local_addr() {
-            let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
+            let scheme = if self.settings.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            };
             tracing::info!("listening on {scheme}://{address}");
         }
         let served = http::serve(self.listener, Arc::clone(&self.app), self.settings, shutdown).await;
@@ -161,7 +174,12 @@ impl Core {
             tracing::error!("a stored definition is left out: {issue}");
         }
         let declared = definitions.declare(config).await?;
-        Ok(Self { log, plugins, definitions: Arc::new(definitions), declared })
+        Ok(Self {
+            log,
+            plugins,
+            definitions: Arc::new(definitions),
+            declared,
+        })
     }
 
     /// Starts what is declared and what was made by requests. One that cannot be started stands still and says
@@ -176,7 +194,11 @@ impl Core {
         for spec in &self.declared.destinations {
             deliveries.start(spec.clone()).await?;
         }
-        for (id, checked) in self.definitions.made_by_request(&self.declared.destinations).await? {
+        for (id, checked) in self
+            .definitions
+            .made_by_request(&self.declared.destinations)
+            .await?
+        {
             match checked {
                 Ok(spec) => deliveries.start(spec).await?,
                 Err(issues) => self.halt(&id, &issues).await?,
@@ -186,9 +208,16 @@ impl Core {
     }
 
     async fn halt(&self, id: &str, issues: &[Issue]) -> Result<(), LogError> {
-        let message = issues.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let message = issues
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ");
         tracing::error!(destination = %id, "does not start: {message}");
-        let state = DestinationState::Halted { code: "HOST-003".to_owned(), message };
+        let state = DestinationState::Halted {
+            code: "HOST-003".to_owned(),
+            message,
+        };
         match self.log.set_destination_state(id, state).await {
             Err(LogError::NoDestination { .. }) => Ok(()),
             other => other,
@@ -206,7 +235,10 @@ impl Stopped {
     /// Opens the store and stores what the configuration declares, so that what is written now is matched by the
     /// declared topics and waits for the declared destinations.
     pub async fn open(config: Config) -> Result<Self, StartError> {
-        Ok(Self { core: Core::open(&config).await?, resource_bytes: config.http.limits.body_bytes })
+        Ok(Self {
+            core: Core::open(&config).await?,
+            resource_bytes: config.http.limits.body_bytes,
+        })
     }
 
     /// Imports NDJSON files.
@@ -246,7 +278,10 @@ pub struct CheckReport {
 pub async fn check(config: Config) -> Result<CheckReport, StartError> {
     let scratch = std::env::temp_dir().join(format!("lakefeed-check-{}", uuid::Uuid::new_v4()));
     let made = std::fs::DirBuilder::new().create(&scratch);
-    made.map_err(|source| StartError::State { path: scratch.clone(), source })?;
+    made.map_err(|source| StartError::State {
+        path: scratch.clone(),
+        source,
+    })?;
     let log = log::sqlite::SqliteLog::open(&scratch.join("check.db"), Arc::new(Timestamp::now)).await;
     let report = match log {
         Ok(log) => check_with(&config, Arc::new(log)).await,
@@ -260,15 +295,23 @@ pub async fn check(config: Config) -> Result<CheckReport, StartError> {
 async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, StartError> {
     let core = Core::with_log(config, log).await?;
     let list = core.plugins.list();
-    let (usable, refused): (Vec<_>, Vec<_>) = list.plugins.iter().partition(|plugin| plugin.refused.is_none());
+    let (usable, refused): (Vec<_>, Vec<_>) =
+        list.plugins.iter().partition(|plugin| plugin.refused.is_none());
     let mut refused_plugins: Vec<String> = list.refused.iter().map(ToString::to_string).collect();
-    refused_plugins.extend(refused.iter().filter_map(|plugin| plugin.refused.as_ref().map(ToString::to_string)));
+    refused_plugins.extend(
+        refused
+            .iter()
+            .filter_map(|plugin| plugin.refused.as_ref().map(ToString::to_string)),
+    );
     core.log.close().await;
     Ok(CheckReport {
         topics: config.topics.len(),
         views: config.views.len(),
         destinations: config.destinations.len(),
-        plugins: usable.iter().map(|plugin| format!("{} {}", plugin.name, plugin.version)).collect(),
+        plugins: usable
+            .iter()
+            .map(|plugin| format!("{} {}", plugin.name, plugin.version))
+            .collect(),
         refused_plugins,
         issues: locate(config, core.declared.issues),
     })
@@ -288,10 +331,16 @@ pub fn plugin_settings(config: &Config) -> PluginSettings {
         Trust::Signed => TrustLevel::Signed,
         Trust::Any => TrustLevel::Any,
     };
-    let pin = |(plugin, sha256): (&String, &String)| Pin { plugin: plugin.clone(), sha256: sha256.to_lowercase() };
+    let pin = |(plugin, sha256): (&String, &String)| Pin {
+        plugin: plugin.clone(),
+        sha256: sha256.to_lowercase(),
+    };
     PluginSettings {
         dirs: plugins.dirs.clone(),
-        policy: Policy { trust, pins: plugins.pins.iter().map(pin).collect() },
+        policy: Policy {
+            trust,
+            pins: plugins.pins.iter().map(pin).collect(),
+        },
         state: plugins.state.clone(),
     }
 }
@@ -302,12 +351,24 @@ fn intake(definitions: &Arc<Definitions>, resource_bytes: usize) -> Intake {
 }
 
 fn locate(config: &Config, issues: Vec<Issue>) -> Vec<Located> {
-    issues.into_iter().map(|issue| Located { line: config.line_of(&issue.expression), issue }).collect()
+    issues
+        .into_iter()
+        .map(|issue| Located {
+            line: config.line_of(&issue.expression),
+            issue,
+        })
+        .collect()
 }
 
 fn make_state_folder(config: &Config) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt;
     let path = &config.plugins.state;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| StartError::State { path: path.clone(), source })
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| StartError::State {
+        path: path.clone(),
+        source,
+    })
 }

@@ -23,7 +23,11 @@ pub(super) async fn check(config: Config, output: &mut Output) -> Result<ExitCod
     });
     output.found(&document, || text(&report))?;
     let is_well = report.issues.is_empty() && report.refused_plugins.is_empty();
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn text(report: &wiring::CheckReport) -> String {
@@ -32,9 +36,18 @@ fn text(report: &wiring::CheckReport) -> String {
         report.topics,
         report.views,
         report.destinations,
-        if report.plugins.is_empty() { "none".to_owned() } else { report.plugins.join(", ") }
+        if report.plugins.is_empty() {
+            "none".to_owned()
+        } else {
+            report.plugins.join(", ")
+        }
     )];
-    lines.extend(report.refused_plugins.iter().map(|refusal| format!("plugin refused: {refusal}")));
+    lines.extend(
+        report
+            .refused_plugins
+            .iter()
+            .map(|refusal| format!("plugin refused: {refusal}")),
+    );
     lines.extend(report.issues.iter().map(ToString::to_string));
     lines.push(match report.issues.len() + report.refused_plugins.len() {
         0 => "all is well".to_owned(),

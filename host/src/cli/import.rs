@@ -27,12 +27,19 @@ pub(super) struct Import {
 impl Import {
     pub(super) async fn run(self, config: Config, output: &mut Output) -> Result<ExitCode, Failure> {
         let files = ndjson::files(&self.path)?;
-        let total: u64 = files.iter().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum();
+        let total: u64 = files
+            .iter()
+            .filter_map(|file| file.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum();
         let stopped = wiring::Stopped::open(config).await?;
         let bar = bar(total, output.is_json());
         let report = |progress: Progress, _: Option<&BadLine>| {
             bar.set_position(progress.bytes);
-            bar.set_message(format!("{} resources, {} refused", progress.imported, progress.refused));
+            bar.set_message(format!(
+                "{} resources, {} refused",
+                progress.imported, progress.refused
+            ));
         };
         let summary = stopped.import(files, ImportOptions::default(), report).await;
         bar.finish_and_clear();
@@ -41,13 +48,19 @@ impl Import {
     }
 
     fn report(&self, summary: &ImportSummary, output: &Output) -> Result<ExitCode, Failure> {
-        let Progress { imported, refused, files, .. } = summary.progress;
+        let Progress {
+            imported,
+            refused,
+            files,
+            ..
+        } = summary.progress;
         let bad_lines: Vec<_> = summary
             .bad_lines
             .iter()
             .map(|bad| json!({ "file": bad.file, "line": bad.line, "problem": bad.refusal.to_string() }))
             .collect();
-        let document = json!({ "imported": imported, "refused": refused, "files": files, "bad_lines": bad_lines });
+        let document =
+            json!({ "imported": imported, "refused": refused, "files": files, "bad_lines": bad_lines });
         for bad in &summary.bad_lines {
             output.remark(format!("{}:{}: {}", bad.file.display(), bad.line, bad.refusal));
         }
@@ -55,8 +68,14 @@ impl Import {
         if unlisted > 0 {
             output.remark(format!("{unlisted} more lines were refused"));
         }
-        output.found(&document, || format!("{imported} resources imported from {files} files, {refused} lines refused"))?;
-        Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        output.found(&document, || {
+            format!("{imported} resources imported from {files} files, {refused} lines refused")
+        })?;
+        Ok(if refused == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 

@@ -131,7 +131,9 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, Failure> {
 
 impl Common {
     fn path(&self) -> PathBuf {
-        self.config.clone().unwrap_or_else(|| PathBuf::from("lakefeed.toml"))
+        self.config
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("lakefeed.toml"))
     }
 
     fn load(&self) -> Result<Config, Failure> {
@@ -148,5 +150,8 @@ impl Common {
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }

@@ -24,18 +24,30 @@ impl Output {
 
     /// Prints the findings: the document, or the text that is made only when it is wanted.
     pub(super) fn found(&self, document: &Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        let mut text = if self.is_json { serde_json::to_string_pretty(document)? } else { text() };
+        let mut text = if self.is_json {
+            serde_json::to_string_pretty(document)?
+        } else {
+            text()
+        };
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        quiet_pipe(io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()))?;
+        quiet_pipe(
+            io::stdout()
+                .write_all(text.as_bytes())
+                .and_then(|()| io::stdout().flush()),
+        )?;
         Ok(())
     }
 
     /// Says on standard error why a command failed.
     pub(super) fn failure(&self, failure: &Failure) {
         let text = chain(failure);
-        let text = if self.is_json { json!({ "error": text }).to_string() } else { format!("lakefeed: {text}") };
+        let text = if self.is_json {
+            json!({ "error": text }).to_string()
+        } else {
+            format!("lakefeed: {text}")
+        };
         // Nobody is left to tell when standard error is closed.
         drop(writeln!(io::stderr(), "{text}"));
     }
@@ -77,8 +89,10 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         }
     }
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> =
-            cells.zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count()))).collect();
+        let padded: Vec<String> = cells
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(&mut header.iter().copied())];
@@ -92,7 +106,13 @@ mod tests {
 
     #[test]
     fn a_table_is_as_wide_as_its_widest_cells() {
-        let rows = vec![vec!["delta".to_owned(), "1.0".to_owned()], vec!["é".to_owned(), String::new()]];
-        assert_eq!(table(&["name", "version"], &rows), "name   version\ndelta  1.0\né");
+        let rows = vec![
+            vec!["delta".to_owned(), "1.0".to_owned()],
+            vec!["é".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(&["name", "version"], &rows),
+            "name   version\ndelta  1.0\né"
+        );
     }
 }

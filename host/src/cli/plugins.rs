@@ -50,28 +50,42 @@ fn list(common: &Common, output: &Output) -> Result<ExitCode, Failure> {
             ]
         };
         let rows: Vec<_> = listing.plugins.iter().map(row).collect();
-        let mut text = table(&["name", "version", "state", "write modes", "what it does"], &rows);
-        let refused = listing.plugins.iter().filter_map(|plugin| plugin.refused.as_ref());
+        let mut text = table(
+            &["name", "version", "state", "write modes", "what it does"],
+            &rows,
+        );
+        let refused = listing
+            .plugins
+            .iter()
+            .filter_map(|plugin| plugin.refused.as_ref());
         for refusal in refused.chain(&listing.refused) {
             text.push_str(&format!("\nrefused: {refusal}"));
         }
         text
     })?;
     let is_well = listing.refused.is_empty() && listing.plugins.iter().all(|plugin| plugin.refused.is_none());
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn inspect(common: &Common, name: &str, output: &Output) -> Result<ExitCode, Failure> {
     let registry = PluginRegistry::open(wiring::plugin_settings(&common.load_or_default()?));
     let document = json!(registry.inspect(name)?);
-    output.found(&document, || serde_json::to_string_pretty(&document).unwrap_or_default())?;
+    output.found(&document, || {
+        serde_json::to_string_pretty(&document).unwrap_or_default()
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn stage(output: &Output) -> Result<ExitCode, Failure> {
     let report = stage::stage(&StageRequest::here()?)?;
     output.found(&json!(report), || {
-        let line = |plugin: &StagedPlugin| format!("{} {} → {}", plugin.name, plugin.version, plugin.folder.display());
+        let line = |plugin: &StagedPlugin| {
+            format!("{} {} → {}", plugin.name, plugin.version, plugin.folder.display())
+        };
         report.staged.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     Ok(ExitCode::SUCCESS)

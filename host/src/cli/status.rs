@@ -12,7 +12,11 @@ use crate::log::{DestinationRecord, DestinationState, Search};
 use crate::wiring;
 
 /// Shows how far each destination is, as the store has it; a host may run on it.
-pub(super) async fn status(config: Config, id: Option<String>, output: &mut Output) -> Result<ExitCode, Failure> {
+pub(super) async fn status(
+    config: Config,
+    id: Option<String>,
+    output: &mut Output,
+) -> Result<ExitCode, Failure> {
     let mut look = Look::at(&wiring::store_path(&config)?).await?;
     let resources = read_all(&mut look, "AidboxTopicDestination").await?;
     let topics = read_all(&mut look, "AidboxSubscriptionTopic").await?;
@@ -22,8 +26,13 @@ pub(super) async fn status(config: Config, id: Option<String>, output: &mut Outp
             continue;
         }
         let resource = resources.iter().find(|resource| resource["id"] == *record.id);
-        let url = resource.map(|resource| resource["topic"].clone()).unwrap_or_default();
-        let topic = topics.iter().find(|topic| topic["url"] == url).and_then(|topic| topic["id"].as_str());
+        let url = resource
+            .map(|resource| resource["topic"].clone())
+            .unwrap_or_default();
+        let topic = topics
+            .iter()
+            .find(|topic| topic["url"] == url)
+            .and_then(|topic| topic["id"].as_str());
         let waiting = match topic {
             Some(topic) => look.count_changes(record.offset, topic).await?,
             None => 0,
@@ -34,15 +43,25 @@ pub(super) async fn status(config: Config, id: Option<String>, output: &mut Outp
     if let Some(id) = id.filter(|_| shown.is_empty()) {
         return Err(format!("there is no destination `{id}`").into());
     }
-    let document: Vec<Value> = shown.iter().map(|(record, waiting)| document(record, *waiting)).collect();
+    let document: Vec<Value> = shown
+        .iter()
+        .map(|(record, waiting)| document(record, *waiting))
+        .collect();
     output.found(&json!(document), || text(&shown))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn read_all(look: &mut Look, resource_type: &str) -> Result<Vec<Value>, Failure> {
-    let search = Search { resource_type: resource_type.to_owned(), count: 100_000, ..Search::default() };
+    let search = Search {
+        resource_type: resource_type.to_owned(),
+        count: 100_000,
+        ..Search::default()
+    };
     let found = look.search(&search).await?;
-    Ok(found.iter().filter_map(|version| serde_json::from_slice(&version.resource).ok()).collect())
+    Ok(found
+        .iter()
+        .filter_map(|version| serde_json::from_slice(&version.resource).ok())
+        .collect())
 }
 
 fn state(record: &DestinationRecord) -> &'static str {
@@ -79,7 +98,10 @@ fn text(shown: &[(DestinationRecord, u64)]) -> String {
         return "no destinations".to_owned();
     }
     let row = |(record, waiting): &(DestinationRecord, u64)| {
-        let error = record.last_errors.first().map(|error| format!("{} {}", error.at, error.message));
+        let error = record
+            .last_errors
+            .first()
+            .map(|error| format!("{} {}", error.at, error.message));
         vec![
             record.id.clone(),
             state(record).to_owned(),
@@ -90,6 +112,14 @@ fn text(shown: &[(DestinationRecord, u64)]) -> String {
             error.unwrap_or_default(),
         ]
     };
-    let header = ["destination", "state", "waiting", "delivered", "rows", "dead letters", "last error"];
+    let header = [
+        "destination",
+        "state",
+        "waiting",
+        "delivered",
+        "rows",
+        "dead letters",
+        "last error",
+    ];
     table(&header, &shown.iter().map(row).collect::<Vec<_>>())
 }

@@ -70,18 +70,32 @@ fn compile(path: &Path, output: &Output) -> Result<ExitCode, Failure> {
         .iter()
         .map(|column| json!({ "name": column.name, "type": column.fhir_type, "collection": column.collection }))
         .collect();
-    output.found(&json!({ "name": view.name(), "resource": view.resource(), "columns": columns }), || {
-        let row = |column: &lakefeed_view::ColumnInfo| {
-            let kind = if column.collection { format!("{} (list)", column.fhir_type) } else { column.fhir_type.clone() };
-            vec![column.name.clone(), kind]
-        };
-        table(&["column", "type"], &view.columns().iter().map(row).collect::<Vec<_>>())
-    })?;
+    output.found(
+        &json!({ "name": view.name(), "resource": view.resource(), "columns": columns }),
+        || {
+            let row = |column: &lakefeed_view::ColumnInfo| {
+                let kind = if column.collection {
+                    format!("{} (list)", column.fhir_type)
+                } else {
+                    column.fhir_type.clone()
+                };
+                vec![column.name.clone(), kind]
+            };
+            table(
+                &["column", "type"],
+                &view.columns().iter().map(row).collect::<Vec<_>>(),
+            )
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn read_view(path: &Path) -> Result<View, Failure> {
-    let text = if path == Path::new("-") { std::io::read_to_string(std::io::stdin())?.into_bytes() } else { read(path)? };
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())?.into_bytes()
+    } else {
+        read(path)?
+    };
     let definition = ViewDefinition::parse(&text)?;
     Ok(View::compile(&definition, &CompileOptions::default())?)
 }

@@ -131,7 +131,10 @@ pub struct DeclaredView {
 impl Config {
     /// Checks everything and answers all that is wrong, in the order of the file. `text` is the file's, for lines.
     pub fn check(written: Written, text: &str, folder: &Path) -> Result<Self, ConfigErrors> {
-        let mut checker = Checker { folder, errors: Vec::new() };
+        let mut checker = Checker {
+            folder,
+            errors: Vec::new(),
+        };
         let mut config = checker.config(written);
         if checker.errors.is_empty() {
             text.clone_into(&mut config.source);

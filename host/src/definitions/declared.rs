@@ -100,27 +100,47 @@ impl Definitions {
     pub async fn declare(&self, config: &Config) -> Result<Declared, LogError> {
         let mut declared = Declared::default();
         for (index, topic) in config.topics.iter().enumerate() {
-            self.declare_topic(topic, &format!("topic[{index}]"), &mut declared.issues).await?;
+            self.declare_topic(topic, &format!("topic[{index}]"), &mut declared.issues)
+                .await?;
         }
         for (index, view) in config.views.iter().enumerate() {
-            self.declare_view(&view.id, &view.definition, &format!("view[{index}]"), &mut declared.issues).await?;
+            self.declare_view(
+                &view.id,
+                &view.definition,
+                &format!("view[{index}]"),
+                &mut declared.issues,
+            )
+            .await?;
         }
         for (index, table) in config.destinations.iter().enumerate() {
             self.declare_destination(index, table, &mut declared).await?;
         }
         for (id, _) in self.log.all_kept(SPACE).await? {
-            if !config.destinations.iter().any(|table| table.get("id").and_then(Value::as_str) == Some(&id)) {
+            if !config
+                .destinations
+                .iter()
+                .any(|table| table.get("id").and_then(Value::as_str) == Some(&id))
+            {
                 declared.withdrawn.push(id);
             }
         }
         Ok(declared)
     }
 
-    async fn declare_topic(&self, topic: &Value, place: &str, issues: &mut Vec<Issue>) -> Result<(), LogError> {
+    async fn declare_topic(
+        &self,
+        topic: &Value,
+        place: &str,
+        issues: &mut Vec<Issue>,
+    ) -> Result<(), LogError> {
         let parsed = match self.check_topic(topic) {
             Ok(parsed) => parsed,
             Err(found) => {
-                issues.extend(found.into_iter().map(|issue| moved(issue, "AidboxSubscriptionTopic", place)));
+                issues.extend(
+                    found
+                        .into_iter()
+                        .map(|issue| moved(issue, "AidboxSubscriptionTopic", place)),
+                );
                 return Ok(());
             }
         };
@@ -139,7 +159,11 @@ impl Definitions {
         issues: &mut Vec<Issue>,
     ) -> Result<(), LogError> {
         if let Err(found) = views::check(definition) {
-            issues.extend(found.into_iter().map(|issue| moved(issue, "ViewDefinition", place)));
+            issues.extend(
+                found
+                    .into_iter()
+                    .map(|issue| moved(issue, "ViewDefinition", place)),
+            );
             return Ok(());
         }
         let is_changed = self.store("ViewDefinition", id, definition).await?.is_some();
@@ -150,7 +174,11 @@ impl Definitions {
         match self.views.materialize(definition, "view").await {
             Ok(_) => Ok(()),
             Err(MaterializeError::Refused(found)) => {
-                issues.extend(found.into_iter().map(|issue| moved(issue, "ViewDefinition", place)));
+                issues.extend(
+                    found
+                        .into_iter()
+                        .map(|issue| moved(issue, "ViewDefinition", place)),
+                );
                 Ok(())
             }
             Err(MaterializeError::Log(error)) => Err(error),
@@ -193,16 +221,24 @@ impl Definitions {
         resource: &Value,
         index: usize,
     ) -> Result<Option<Issue>, LogError> {
-        let Some(stored) = self.living("AidboxTopicDestination", id).await? else { return Ok(None) };
+        let Some(stored) = self.living("AidboxTopicDestination", id).await? else {
+            return Ok(None);
+        };
         let stored: Value = serde_json::from_slice(&stored.resource).unwrap_or_default();
         let changed = changed_identity(&stored, resource);
-        let Some(first) = changed.first() else { return Ok(None) };
+        let Some(first) = changed.first() else {
+            return Ok(None);
+        };
         let text = format!(
             "`{}` differs from the stored destination `{id}`, whose offset counts what its table holds; \
              give the new one another id, or delete the old one first: DELETE /fhir/AidboxTopicDestination/{id}",
             changed.join("`, `")
         );
-        Ok(Some(Issue::new(IssueCode::Conflict, format!("destination[{index}].{first}"), text)))
+        Ok(Some(Issue::new(
+            IssueCode::Conflict,
+            format!("destination[{index}].{first}"),
+            text,
+        )))
     }
 
     /// Stores a declared resource unless the stored one says the same; tells the version that was made, and
@@ -218,7 +254,9 @@ impl Definitions {
         {
             return Ok(None);
         }
-        let damaged = || LogError::Unavailable { reason: format!("{resource_type} `{id}` cannot be stored") };
+        let damaged = || LogError::Unavailable {
+            reason: format!("{resource_type} `{id}` cannot be stored"),
+        };
         let body = Body::parse(resource.to_string().as_bytes()).map_err(|_| damaged())?;
         let write = Write {
             key: ResourceKey::new(resource_type, id).map_err(|_| damaged())?,
@@ -229,7 +267,9 @@ impl Definitions {
         };
         match self.log.write(vec![write]).await {
             Ok(written) => Ok(written.into_iter().find_map(|written| match written {
-                Written::Version { version, interaction } => Some((version, interaction == Interaction::Create)),
+                Written::Version { version, interaction } => {
+                    Some((version, interaction == Interaction::Create))
+                }
                 Written::Nothing => None,
             })),
             Err(WriteError::Log(error)) => Err(error),
@@ -238,7 +278,9 @@ impl Definitions {
     }
 
     async fn living(&self, resource_type: &str, id: &str) -> Result<Option<Version>, LogError> {
-        let Ok(key) = ResourceKey::new(resource_type, id) else { return Ok(None) };
+        let Ok(key) = ResourceKey::new(resource_type, id) else {
+            return Ok(None);
+        };
         let current = self.log.current(&key).await?;
         Ok(current.filter(|version| version.status.interaction() != Interaction::Delete))
     }
@@ -249,9 +291,8 @@ impl Definitions {
         declared: &[DestinationSpec],
     ) -> Result<Vec<(String, Result<DestinationSpec, Vec<Issue>>)>, LogError> {
         let kept = self.log.all_kept(SPACE).await?;
-        let is_declared = |id: &str| {
-            declared.iter().any(|spec| spec.id == id) || kept.iter().any(|(name, _)| name == id)
-        };
+        let is_declared =
+            |id: &str| declared.iter().any(|spec| spec.id == id) || kept.iter().any(|(name, _)| name == id);
         let stored = super::destination::stored(&*self.log).await?;
         Ok(stored
             .into_iter()

@@ -18,10 +18,16 @@ fn main() -> io::Result<()> {
             .replace(BEFORE, AFTER)
             .replace("crate::", "crate::abi::");
         // Inner attributes and documentation belong at a crate's or a file's head, which this text is not.
-        let text = text.split_once("
+        let text = text
+            .split_once(
+                "
 )]
-").map_or(text.as_str(), |(_, rest)| rest);
-        let kept = text.lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
+",
+            )
+            .map_or(text.as_str(), |(_, rest)| rest);
+        let kept = text
+            .lines()
+            .filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
         // `mod x;` would look beside the file that includes this one.
         let kept = kept.map(
             |line| match line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {

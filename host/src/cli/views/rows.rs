@@ -23,8 +23,14 @@ pub(super) fn print(run: &Run) -> Result<ExitCode, Failure> {
     let text = super::read(&run.view)?;
     let view = Arc::new(read_view(&run.view)?);
     // Only the engine's own functions ask for what a store knows of a version.
-    let needs_meta = text.windows(b"getAidbox".len()).any(|window| window == b"getAidbox");
-    let types = if run.format == Format::Parquet { view.default_types() } else { view.text_types() };
+    let needs_meta = text
+        .windows(b"getAidbox".len())
+        .any(|window| window == b"getAidbox");
+    let types = if run.format == Format::Parquet {
+        view.default_types()
+    } else {
+        view.text_types()
+    };
     let mut sink = Sink::open(run, &view, &types)?;
     let result = flatten(run, &view, &types, needs_meta, &mut sink);
     // Rows that came before a refused resource are good and are printed.
@@ -70,7 +76,11 @@ fn flatten(
 
 fn append(text: &[u8], needs_meta: bool, rows: &mut RowBuilder, sink: &mut Sink) -> Result<(), Failure> {
     json::check_resource(text, json::Limits::default())?;
-    let meta = if needs_meta { meta(text)? } else { ResourceMeta::default() };
+    let meta = if needs_meta {
+        meta(text)?
+    } else {
+        ResourceMeta::default()
+    };
     match rows.append(text, &meta) {
         Err(error) if error.is_batch_full() => {
             sink.write(&rows.finish()?)?;
@@ -84,9 +94,22 @@ fn append(text: &[u8], needs_meta: bool, rows: &mut RowBuilder, sink: &mut Sink)
 /// What a resource says itself of its version, in the place of a store.
 fn meta(text: &[u8]) -> Result<ResourceMeta, Failure> {
     let body = Body::parse(text)?;
-    let time = body.last_updated().and_then(Timestamp::parse).unwrap_or_default().0;
-    let txid = body.version_id().and_then(|version| version.parse().ok()).unwrap_or_default();
-    Ok(ResourceMeta { ts: time, cts: time, txid, status: "created".to_owned(), deleted: false })
+    let time = body
+        .last_updated()
+        .and_then(Timestamp::parse)
+        .unwrap_or_default()
+        .0;
+    let txid = body
+        .version_id()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default();
+    Ok(ResourceMeta {
+        ts: time,
+        cts: time,
+        txid,
+        status: "created".to_owned(),
+        deleted: false,
+    })
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
@@ -98,14 +121,19 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
 }
 
 fn is_broken_pipe(failure: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    failure.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    failure
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Where rows go, in their form.
 enum Sink {
     Ndjson(Box<dyn Write + Send>),
     Csv(Box<dyn Write + Send>),
-    Json { out: Box<dyn Write + Send>, is_first: bool },
+    Json {
+        out: Box<dyn Write + Send>,
+        is_first: bool,
+    },
     Parquet(Box<ArrowWriter<Box<dyn Write + Send>>>),
 }
 
@@ -113,7 +141,8 @@ impl Sink {
     fn open(run: &Run, view: &View, types: &[ColumnType]) -> Result<Self, Failure> {
         let mut out: Box<dyn Write + Send> = match &run.output {
             Some(path) => {
-                let file = File::create(path).map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+                let file = File::create(path)
+                    .map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
                 Box::new(BufWriter::with_capacity(1 << 20, file))
             }
             None => Box::new(BufWriter::with_capacity(1 << 20, io::stdout())),

@@ -86,10 +86,7 @@ async fn stored(host: &Host) {
     host.log.write(vec![write]).await.unwrap();
     // A statement of its own: the place must not be borrowed while the store is waited for.
     let head = *host.log.head().borrow();
-    host.log
-        .create_destination("d", head)
-        .await
-        .unwrap();
+    host.log.create_destination("d", head).await.unwrap();
 }
 
 #[tokio::test]

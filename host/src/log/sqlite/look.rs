@@ -31,18 +31,24 @@ impl Look {
 
     /// All destinations' records, by id.
     pub async fn destinations(&mut self) -> Result<Vec<DestinationRecord>, LogError> {
-        let all = edit::all(&mut self.connection).await.map_err(|error| self.place.fault(&error))?;
+        let all = edit::all(&mut self.connection)
+            .await
+            .map_err(|error| self.place.fault(&error))?;
         Ok(all.into_iter().map(|(_, record)| record).collect())
     }
 
     /// Living resources; see [`Log::search`](super::super::Log::search).
     pub async fn search(&mut self, search: &Search) -> Result<Vec<Version>, LogError> {
-        read::search(search, &mut self.connection).await.map_err(|error| self.place.fault(&error))
+        read::search(search, &mut self.connection)
+            .await
+            .map_err(|error| self.place.fault(&error))
     }
 
     /// How many changes after an offset a topic wanted.
     pub async fn count_changes(&mut self, after: Offset, topic: &str) -> Result<u64, LogError> {
-        read::count_changes(after, topic, &mut self.connection).await.map_err(|error| self.place.fault(&error))
+        read::count_changes(after, topic, &mut self.connection)
+            .await
+            .map_err(|error| self.place.fault(&error))
     }
 
     /// Lets go of the store.

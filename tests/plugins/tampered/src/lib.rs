@@ -4,7 +4,12 @@
 //! writer that does nothing.
 
 #![allow(unsafe_code, reason = "a library's entry is a C symbol")]
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "the copied tables are documented where they come from")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "the copied tables are documented where they come from"
+)]
 
 #[path = "abi.rs"]
 mod abi;
