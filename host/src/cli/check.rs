@@ -32,10 +32,10 @@ pub(super) async fn check(config: Config, output: &mut Output) -> Result<ExitCod
 
 fn text(report: &wiring::CheckReport) -> String {
     let mut lines = vec![format!(
-        "{} topics, {} views, {} destinations; plugins: {}",
-        report.topics,
-        report.views,
-        report.destinations,
+        "{}, {}, {}; plugins: {}",
+        count(report.topics, "topic"),
+        count(report.views, "view"),
+        count(report.destinations, "destination"),
         if report.plugins.is_empty() {
             "none".to_owned()
         } else {
@@ -55,4 +55,9 @@ fn text(report: &wiring::CheckReport) -> String {
         count => format!("{count} things are wrong"),
     });
     lines.join("\n")
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }

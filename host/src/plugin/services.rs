@@ -206,7 +206,9 @@ unsafe extern "C" fn log(ctx: *mut c_void, record: *const AbiLogRecord) {
                 cut(wire::text(record.fields)),
             )
         };
-        match record.level {
+        // No fields are no field.
+        let fields = (fields != "{}").then_some(fields);
+        match level_here(record.level, &context.plugin, &origin) {
             1 => emit!(error, context, origin, message, fields),
             2 => emit!(warn, context, origin, message, fields),
             3 => emit!(info, context, origin, message, fields),
@@ -214,6 +216,14 @@ unsafe extern "C" fn log(ctx: *mut c_void, record: *const AbiLogRecord) {
             _ => emit!(trace, context, origin, message, fields),
         }
     });
+}
+
+/// The level of a plugin's event in the host's log: what a library inside a plugin finds worth a note (`info`) is
+/// `debug` to an operator, who runs the plugin and not the library.
+fn level_here(level: u32, plugin: &str, origin: &str) -> u32 {
+    let crate_name = origin.split("::").next().unwrap_or_default();
+    let is_own = crate_name.starts_with("lakefeed") || crate_name.contains(&plugin.replace('-', "_"));
+    if level == 3 && !is_own { 4 } else { level }
 }
 
 unsafe extern "C" fn max_level(_ctx: *mut c_void) -> u32 {
