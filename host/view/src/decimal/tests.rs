@@ -1,3 +1,5 @@
+//! Decimals as FHIR writes them, exact to the last digit.
+
 use super::*;
 
 fn decimal(text: &str) -> Decimal {

@@ -22,14 +22,8 @@ impl Evaluator<'_> {
             Step::Tail => self.keep_from(base, 1),
             Step::Single if count > 1 => return Err(fault("`single()` of several values")),
             Step::Single => {}
-            Step::Skip(number) => {
-                let skipped = self.number(number, scope)?.unwrap_or(0);
-                self.keep_from(base, usize::try_from(skipped).unwrap_or(0));
-            }
-            Step::Take(number) => {
-                let taken = usize::try_from(self.number(number, scope)?.unwrap_or(0)).unwrap_or(0);
-                self.memory.stack.truncate(base + count.min(taken));
-            }
+            Step::Skip(number) => self.skip(base, number, scope)?,
+            Step::Take(number) => self.take(base, number, scope)?,
             Step::At(number) => self.at(base, number, scope)?,
             Step::Where(condition) => self.keep_where(base, condition, scope)?,
             Step::WhereField(field, text) => self.keep_where_field(base, *field, *text),
@@ -41,11 +35,7 @@ impl Evaluator<'_> {
             Step::Count => self.answer(base, Item::Integer(count as i64)),
             Step::Not => self.not(base)?,
             Step::Distinct => self.distinct(base),
-            Step::IsDistinct => {
-                self.distinct(base);
-                let same = self.memory.stack.len() - base == count;
-                self.answer(base, Item::Boolean(same));
-            }
+            Step::IsDistinct => self.is_distinct(base),
             Step::Truths { any, wanted } => self.truths(base, *any, *wanted)?,
             Step::OfType(test) => self.retain(base, |evaluator, item| evaluator.is_a(item, test)),
             Step::Is(test) => {
@@ -54,14 +44,7 @@ impl Evaluator<'_> {
                     self.push(Item::Boolean(answer));
                 }
             }
-            Step::HasValue => {
-                let valued = count == 1
-                    && !matches!(
-                        self.scalar(self.memory.stack[base]),
-                        Scalar::Object(_) | Scalar::Nothing
-                    );
-                self.answer(base, Item::Boolean(valued));
-            }
+            Step::HasValue => self.has_value(base),
             Step::ResourceKey(field) => self.children(base, &[*field]),
             Step::ReferenceKey { reference, wanted } => {
                 self.reference_keys(base, *reference, wanted.as_deref())
@@ -84,6 +67,34 @@ impl Evaluator<'_> {
             }
         }
         Ok(())
+    }
+
+    fn skip(&mut self, base: usize, number: &Expr, scope: Scope) -> Result<(), RowError> {
+        let skipped = self.number(number, scope)?.unwrap_or(0);
+        self.keep_from(base, usize::try_from(skipped).unwrap_or(0));
+        Ok(())
+    }
+
+    fn take(&mut self, base: usize, number: &Expr, scope: Scope) -> Result<(), RowError> {
+        let count = self.memory.stack.len() - base;
+        let taken = usize::try_from(self.number(number, scope)?.unwrap_or(0)).unwrap_or(0);
+        self.memory.stack.truncate(base + count.min(taken));
+        Ok(())
+    }
+
+    fn is_distinct(&mut self, base: usize) {
+        let count = self.memory.stack.len() - base;
+        self.distinct(base);
+        let same = self.memory.stack.len() - base == count;
+        self.answer(base, Item::Boolean(same));
+    }
+
+    fn has_value(&mut self, base: usize) {
+        let valued = match self.memory.stack[base..] {
+            [item] => !matches!(self.scalar(item), Scalar::Object(_) | Scalar::Nothing),
+            _ => false,
+        };
+        self.answer(base, Item::Boolean(valued));
     }
 
     /// Replaces the collection by one item.

@@ -1,3 +1,5 @@
+//! The table knows what R4 says.
+
 use super::*;
 
 fn info(name: &str) -> &'static TypeInfo {

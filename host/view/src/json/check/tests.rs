@@ -1,3 +1,5 @@
+//! What is refused, and where, and what is taken.
+
 use super::*;
 
 fn refused(text: impl AsRef<[u8]>) -> String {
