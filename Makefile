@@ -22,8 +22,7 @@ demo: ## Sample data into a Delta table, before your eyes; ends by itself
 test: judges ## Everything that a laptop can check; says by name what it could not
 	$(CARGO) build --workspace
 	$(CARGO) run --quiet -p lakefeed -- plugins stage
-	$(CARGO) test --workspace -- --show-output 2>&1 | tee $(LOG)
-	@echo; echo "Not run here:"; grep -E '^skipped: ' $(LOG) | sort -u || echo "nothing: every test ran"
+	CARGO=$(CARGO) tests/run_all.sh $(LOG)
 
 bench: ## The numbers, with the machine and the commit; judges nothing
 	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson

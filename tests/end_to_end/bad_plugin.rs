@@ -12,11 +12,11 @@ fn site() -> (Site, PathBuf) {
     let site = Site::new("[plugins]\ndirs = [\"own\"]\ntrust = \"any\"\n");
     let staged = program().parent().unwrap().join("plugins/ndjson");
     let manifest = fs::read_to_string(staged.join("plugin.toml")).unwrap();
-    let library = fs::read_dir(&staged).unwrap().map(|entry| entry.unwrap().path());
-    let library = library
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|end| end == "so"))
+    let named = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("path = \""))
         .unwrap();
+    let library = staged.join(named.trim_end_matches('"'));
     let manifest = manifest
         .replace("name = \"ndjson\"", "name = \"mine\"")
         .replace("\"ndjson\"", "\"mine\"");

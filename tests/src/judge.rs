@@ -13,8 +13,9 @@ use crate::site::Ended;
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
-    // Straight to the stream: what a passing test prints is otherwise not shown. Nobody is left to tell when it is closed.
-    drop(writeln!(std::io::stderr(), "skipped: {name} ({why})"));
+    // Straight to the stream, since what a passing test prints is otherwise not shown; on a line of its own, whatever
+    // stands there already. Nobody is left to tell when it is closed.
+    drop(writeln!(std::io::stderr(), "\nskipped: {name} ({why})"));
 }
 
 /// DuckDB's reader of Delta tables, in Python.
