@@ -381,7 +381,7 @@ fn unescape(raw: &str, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// The character of `XXXX`, or of `XXXX\uXXXX` where the first is half a pair, and how long that is.
+/// The character of `NNNN`, or of `NNNN\uNNNN` where the first is half a pair, and how long that is.
 fn code_point(digits: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u32::from_str_radix(digits.get(at..at + 4)?, 16).ok();
     let first = unit(0)?;

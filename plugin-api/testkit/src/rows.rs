@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::record_batch::RecordBatch;
 use lakefeed_plugin_api::{BatchMeta, Deadline, Source};
@@ -18,64 +18,42 @@ pub fn sample(first: i64, rows: i64) -> RecordBatch {
     let columns: [(&str, ArrayRef); 8] = [
         (
             "id",
-            Arc::new(
-                numbers()
-                    .map(|n| Some(format!("row-{n}")))
-                    .collect::<StringArray>(),
-            ),
+            array::<StringArray, _>(numbers().map(|n| Some(format!("row-{n}")))),
         ),
         (
             "day",
-            Arc::new(
-                numbers()
-                    .map(|n| some(n).map(|n| n as i32))
-                    .collect::<Date32Array>(),
-            ),
+            array::<Date32Array, _>(numbers().map(|n| some(n).map(|n| n as i32))),
         ),
         ("time", Arc::new(times.with_timezone("+00:00"))),
         (
             "small",
-            Arc::new(
-                numbers()
-                    .map(|n| some(n).map(|n| n as i32))
-                    .collect::<Int32Array>(),
-            ),
+            array::<Int32Array, _>(numbers().map(|n| some(n).map(|n| n as i32))),
         ),
         (
             "large",
-            Arc::new(
-                numbers()
-                    .map(|n| some(n).map(|n| n << 40))
-                    .collect::<Int64Array>(),
-            ),
+            array::<Int64Array, _>(numbers().map(|n| some(n).map(|n| n << 40))),
         ),
         (
             "real",
-            Arc::new(
-                numbers()
-                    .map(|n| some(n).map(|n| n as f64 / 4.0))
-                    .collect::<Float64Array>(),
-            ),
+            array::<Float64Array, _>(numbers().map(|n| some(n).map(|n| n as f64 / 4.0))),
         ),
         (
             "flag",
-            Arc::new(
-                numbers()
-                    .map(|n| some(n).map(|n| n % 2 == 0))
-                    .collect::<BooleanArray>(),
-            ),
+            array::<BooleanArray, _>(numbers().map(|n| some(n).map(|n| n % 2 == 0))),
         ),
         (
             "bytes",
-            Arc::new(
-                numbers()
-                    .map(|n| some(n).map(|n| n.to_be_bytes()))
-                    .collect::<BinaryArray>(),
-            ),
+            array::<BinaryArray, _>(numbers().map(|n| some(n).map(i64::to_be_bytes))),
         ),
     ];
     let columns = columns.map(|(name, column)| (name, column, true));
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+fn array<A: Array + FromIterator<Option<T>> + 'static, T>(
+    values: impl Iterator<Item = Option<T>>,
+) -> ArrayRef {
+    Arc::new(values.collect::<A>())
 }
 
 /// What goes with a batch of this number whose changes begin at these rows; schema 1, first attempt.

@@ -1,4 +1,4 @@
-// A merge whose future holds something that is bound to its thread.
+//! A merge whose future holds something that is bound to its thread.
 use std::rc::Rc;
 
 use lakefeed_plugin_api::{Merge, MergeSpec, MergeStats, PluginError, StagedSet};

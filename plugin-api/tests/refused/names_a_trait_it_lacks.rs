@@ -1,4 +1,4 @@
-// A library that offers `writer` of a type that is none.
+//! A library that offers `writer` of a type that is none.
 use lakefeed_plugin_api::{Host, Plugin, PluginError, PluginInfo, lakefeed_plugin};
 
 struct Empty;

@@ -56,7 +56,7 @@ pub(super) fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), BadString
     Ok((character, at + 2))
 }
 
-/// `\uXXXX`, or two of them that make a surrogate pair.
+/// `\uNNNN`, or two of them that make a surrogate pair.
 fn unicode_escape(bytes: &[u8], at: usize) -> Result<(char, usize), BadString> {
     let first = code_unit(bytes, at)?;
     if let Some(character) = char::from_u32(first) {
