@@ -1,5 +1,13 @@
 //! Built libraries, staged and loaded as in production: what they answer, and that none of them harms the host.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a helper of a test fails with it, and says by name what it skips"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -4,6 +4,8 @@
 //! of every struct and the offset of every field; Rust's must be the same, and both must be what `layout.golden` says.
 //! A change that is meant is written there with `LAKEFEED_BLESS=1 cargo test -p lakefeed-plugin-api --test layout`.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails with it")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -236,7 +236,7 @@ impl Reader {
             self.batch.files_read += 1;
         }
         // Nobody listens any more: the import was given up, which is its caller's matter.
-        let _: Result<(), Stopped> = self.send();
+        drop::<Result<(), Stopped>>(self.send());
         Ok(())
     }
 

@@ -123,9 +123,8 @@ mod tests {
         assert!(is_contract(nothing.document::<serde_json::Value>()));
         assert!(is_contract(lent(&4u32).profile()));
         // SAFETY: null is allowed.
-        assert!(is_contract(
-            unsafe { outcome(std::ptr::null(), std::ptr::null()) }.map(drop)
-        ));
+        let of_nothing = unsafe { outcome(std::ptr::null(), std::ptr::null()) };
+        assert!(is_contract(of_nothing.map(drop)));
     }
 
     #[test]

@@ -450,10 +450,8 @@ mod tests {
     fn every_service_of_the_contract_is_lent() {
         for id in abi::SERVICES {
             // SAFETY: the id is static.
-            assert!(
-                !unsafe { get_service(std::ptr::null_mut(), AbiStr::new(id)) }.is_null(),
-                "{id}"
-            );
+            let service = unsafe { get_service(std::ptr::null_mut(), AbiStr::new(id)) };
+            assert!(!service.is_null(), "{id}");
         }
         // SAFETY: as above.
         assert!(unsafe { get_service(std::ptr::null_mut(), AbiStr::new("lakefeed.host.log/9")) }.is_null());

@@ -193,8 +193,8 @@ impl Services for ForeignHost {
     }
 
     fn max_level(&self) -> Option<LogLevel> {
-        // SAFETY: called through the open gate with the host's own context.
         let level = self.with(self.tables.log, |table, ctx| {
+            // SAFETY: called through the open gate with the host's own context.
             table.max_level.map(|level| unsafe { level(ctx) })
         });
         match level.flatten() {
@@ -224,8 +224,8 @@ impl Services for ForeignHost {
     }
 
     fn record_metric(&self, id: u64, value: f64) {
-        // SAFETY: called through the open gate with the host's own context.
         self.with(self.tables.metrics, |table, ctx| {
+            // SAFETY: called through the open gate with the host's own context.
             table.record.map(|record| unsafe { record(ctx, id, value) })
         });
     }
@@ -252,8 +252,8 @@ impl Services for ForeignHost {
         self.ask::<_, Document<Token>, _>(
             abi::SERVICE_TOKEN,
             self.tables.token,
-            // SAFETY: the request is lent for the length of the call, through the open gate.
             |table, ctx, done| {
+                // SAFETY: the request is lent for the length of the call, through the open gate.
                 table
                     .token
                     .map(|token| unsafe { token(ctx, AbiStr::new(&request), done) })
@@ -277,8 +277,8 @@ impl Services for ForeignHost {
         self.ask::<_, Document<Credentials>, _>(
             abi::SERVICE_CREDENTIALS,
             self.tables.credentials,
-            // SAFETY: the request is lent for the length of the call, through the open gate.
             |table, ctx, done| {
+                // SAFETY: the request is lent for the length of the call, through the open gate.
                 table
                     .vend
                     .map(|vend| unsafe { vend(ctx, AbiStr::new(&request), done) })
@@ -288,8 +288,8 @@ impl Services for ForeignHost {
     }
 
     fn ack(&self, batch_number: u64) {
-        // SAFETY: called through the open gate with the host's own context.
         self.with(self.tables.ack, |table, ctx| {
+            // SAFETY: called through the open gate with the host's own context.
             table.ack.map(|ack| unsafe { ack(ctx, batch_number) })
         });
     }
@@ -309,8 +309,8 @@ impl Services for ForeignHost {
         self.ask::<_, (), _>(
             abi::SERVICE_STATE,
             self.tables.state,
-            // SAFETY: key and value are lent for the length of the call, through the open gate.
             |table, ctx, done| {
+                // SAFETY: key and value are lent for the length of the call, through the open gate.
                 table
                     .put
                     .map(|put| unsafe { put(ctx, AbiStr::new(key), value, done) })

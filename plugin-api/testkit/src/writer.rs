@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -124,7 +124,11 @@ async fn a_cancelled_write_leaves_the_writer_usable<W: Writer>(writer: W) {
 async fn poll_some<F: Future>(future: F, polls: u64) {
     let mut future = pin!(future);
     for _ in 0..polls {
-        if let Poll::Ready(_) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -35,7 +35,7 @@ pub(super) fn print(run: &Run) -> Result<ExitCode, Failure> {
     let result = flatten(run, &view, &types, needs_meta, &mut sink);
     // Rows that came before a refused resource are good and are printed.
     let finished = sink.finish();
-    match result.and_then(|()| finished) {
+    match result.and(finished) {
         Err(failure) if is_broken_pipe(&*failure) => Ok(ExitCode::SUCCESS),
         result => result.map(|()| ExitCode::SUCCESS),
     }
