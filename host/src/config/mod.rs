@@ -1,7 +1,7 @@
 //! The configuration file: written, then checked.
 //!
 //! [`written`] is the TOML as its author wrote it: one field a key, with its documentation, default and unit; the
-//! JSON Schema that `lakefeed schema` prints is made of the same types. [`checked`] is what the host runs: paths
+//! JSON Schema that `lakefeed schema` prints is made of the same types. `checked` is what the host runs: paths
 //! made absolute, addresses parsed, secrets still references. Checking is pure: it reads the files that the
 //! configuration names and no network.
 

@@ -15,7 +15,7 @@
 //! each call, [`services`] is what the plugin may ask of the host ([`secrets`], [`state`], [`metrics`]), and [`health`]
 //! counts and quarantines.
 //!
-//! Beside that road: [`stage`] lays what cargo built where the executable finds it, and [`error`] is the closed list
+//! Beside that road: [`mod@stage`] lays what cargo built where the executable finds it, and [`error`] is the closed list
 //! of refusals, each with a code, a page and a remedy. Nothing else of the host is used here.
 
 mod answer;

@@ -9,7 +9,7 @@
 //!   [`View::columns`], or takes [`View::default_types`]; [`View::schema`] is then known before any row.
 //! - [`RowBuilder`] takes resources and gives a `RecordBatch`. A resource that does not fit is refused with a
 //!   [`RowError`] and leaves no trace.
-//! - [`print`] makes JSON, NDJSON and CSV of a batch.
+//! - [`mod@print`] makes JSON, NDJSON and CSV of a batch.
 //! - [`Criterion`] is a trigger's condition over a change, on the same engine.
 //!
 //! Beside them stand the parts that others use too: [`r4`], which types and elements FHIR R4 has; [`json`], the strict
