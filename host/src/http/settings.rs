@@ -20,11 +20,21 @@ impl Settings {
     }
 }
 
+/// A client whose secret is there: an empty one would let in everybody who knows the name.
 fn client(client: &crate::config::Client) -> Result<Client, HttpError> {
-    let secret = client.secret.resolve().map_err(|error| HttpError::Client {
+    let refuse = |reason: String| HttpError::Client {
         name: client.name.clone(),
-        reason: error.to_string(),
-    })?;
+        reason,
+    };
+    let secret = client
+        .secret
+        .resolve()
+        .map_err(|error| refuse(error.to_string()))?;
+    if secret.trim().is_empty() {
+        return Err(refuse(
+            "it is empty; set the variable or fill the file".to_owned(),
+        ));
+    }
     Ok(Client::new(&client.name, &secret))
 }
 
@@ -42,5 +52,26 @@ fn limits(limits: &HttpLimits) -> Limits {
         max_connections: limits.connections,
         max_requests: limits.requests,
         drain_timeout: defaults.drain_timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(secret: &str) -> Result<Settings, HttpError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), secret).unwrap();
+        let text = "[[http.clients]]\nname = \"ops\"\nsecret = { file = \"secret\" }\n";
+        Settings::of(&crate::config::read(text, folder.path()).unwrap().http)
+    }
+
+    #[test]
+    fn a_client_without_a_secret_is_refused() {
+        for empty in ["", "\n", "  \t\r\n"] {
+            let refused = of(empty).unwrap_err().to_string();
+            assert!(refused.contains("`ops` cannot be read: it is empty"), "{refused}");
+        }
+        assert!(of("hush\n").is_ok());
     }
 }
