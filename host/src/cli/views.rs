@@ -28,7 +28,7 @@ pub(super) enum Views {
 /// collection as `[]`. Ends at the first resource that the view refuses.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The definition, a JSON file
+    /// The definition, a JSON file; `-` reads standard input
     view: PathBuf,
     /// The resources, NDJSON; `-` reads standard input
     #[arg(long, value_name = "FILE")]
@@ -64,7 +64,7 @@ impl Views {
 }
 
 fn compile(path: &Path, output: &Output) -> Result<ExitCode, Failure> {
-    let view = read_view(path)?;
+    let view = read_view(&read(path)?)?;
     let columns: Vec<_> = view
         .columns()
         .iter()
@@ -90,16 +90,14 @@ fn compile(path: &Path, output: &Output) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_view(path: &Path) -> Result<View, Failure> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())?.into_bytes()
-    } else {
-        read(path)?
-    };
-    let definition = ViewDefinition::parse(&text)?;
+fn read_view(text: &[u8]) -> Result<View, Failure> {
+    let definition = ViewDefinition::parse(text)?;
     Ok(View::compile(&definition, &CompileOptions::default())?)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path == Path::new("-") {
+        return Ok(std::io::read_to_string(std::io::stdin())?.into_bytes());
+    }
     std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()).into())
 }

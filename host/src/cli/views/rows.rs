@@ -20,8 +20,11 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// Prints the rows of `lakefeed views run`.
 pub(super) fn print(run: &Run) -> Result<ExitCode, Failure> {
+    if run.view == Path::new("-") && run.input == Path::new("-") {
+        return Err("the view and `--input` cannot both be `-`; name a file for one of them".into());
+    }
     let text = super::read(&run.view)?;
-    let view = Arc::new(read_view(&run.view)?);
+    let view = Arc::new(read_view(&text)?);
     // Only the engine's own functions ask for what a store knows of a version.
     let needs_meta = text
         .windows(b"getAidbox".len())
@@ -182,5 +185,22 @@ impl Sink {
             Self::Parquet(writer) => writer.into_inner()?.flush()?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_input_is_taken_for_one_thing_only() {
+        let run = Run {
+            view: "-".into(),
+            input: "-".into(),
+            format: Format::Ndjson,
+            output: None,
+        };
+        let refused = print(&run).unwrap_err().to_string();
+        assert!(refused.contains("cannot both be `-`"), "{refused}");
     }
 }
