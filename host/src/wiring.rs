@@ -19,7 +19,7 @@ use crate::delivery::Deliveries;
 use crate::http::{self, App};
 use crate::intake::Intake;
 use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSummary, Progress};
-use crate::issue::Issue;
+use crate::issue::{Issue, IssueCode};
 use crate::log::{self, DestinationState, Log, LogError};
 use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
 
@@ -294,6 +294,10 @@ pub async fn check(config: Config) -> Result<CheckReport, StartError> {
 
 async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, StartError> {
     let core = Core::with_log(config, log).await?;
+    let mut issues = core.declared.issues;
+    if let Err(error) = http::Settings::of(&config.http) {
+        issues.push(Issue::new(IssueCode::Value, "http", error.to_string()));
+    }
     let list = core.plugins.list();
     let (usable, refused): (Vec<_>, Vec<_>) =
         list.plugins.iter().partition(|plugin| plugin.refused.is_none());
@@ -313,7 +317,7 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
             .map(|plugin| format!("{} {}", plugin.name, plugin.version))
             .collect(),
         refused_plugins,
-        issues: locate(config, core.declared.issues),
+        issues: locate(config, issues),
     })
 }
 
@@ -371,4 +375,28 @@ fn make_state_folder(config: &Config) -> Result<(), StartError> {
         path: path.clone(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn problems(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key.pem"), "no certificate").unwrap();
+        let config = crate::config::read(text, folder.path()).unwrap();
+        lines(&check(config).await.unwrap().issues)
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_run_would_refuse_is_refused_by_check() {
+        let unset = "[[http.clients]]\nname = \"ops\"\nsecret = { env = \"LAKEFEED_NO_SUCH_VARIABLE\" }\n";
+        let found = problems(unset).await;
+        assert!(
+            found.starts_with("line 1:") && found.contains("[HTTP-004]"),
+            "{found}"
+        );
+        let found = problems("[http.tls]\ncert = \"key.pem\"\nkey = \"key.pem\"\n").await;
+        assert!(found.contains("holds no certificate (PEM)"), "{found}");
+    }
 }

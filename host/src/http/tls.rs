@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -28,7 +28,13 @@ impl Tls {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificates)
             .and_then(Iterator::collect)
             .map_err(|error| refused(certificates, &error))?;
-        let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| refused(key, &error))?;
+        if chain.is_empty() {
+            return Err(refused(certificates, &"it holds no certificate (PEM)"));
+        }
+        let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => refused(key, &"it holds no private key (PEM)"),
+            error => refused(key, &error),
+        })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
