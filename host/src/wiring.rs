@@ -388,6 +388,67 @@ mod tests {
         lines(&check(config).await.unwrap().issues)
     }
 
+    /// What is wrong with a configuration that may use the plugin `sample`.
+    async fn problems_with_plugin(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = folder.path().join("plugins/sample");
+        std::fs::create_dir_all(&plugin).unwrap();
+        std::fs::write(plugin.join("plugin.toml"), SAMPLE).unwrap();
+        let mut library = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        library.truncate(64);
+        // A shared library without segments, as far as its header tells.
+        library[16] = 3;
+        library[56..58].fill(0);
+        std::fs::write(plugin.join("libsample.so"), library).unwrap();
+        let text = format!("{text}\n[plugins]\ndirs = [\"plugins\"]\ntrust = \"any\"\n");
+        let config = crate::config::read(&text, folder.path()).unwrap();
+        lines(&check(config).await.unwrap().issues)
+    }
+
+    const SAMPLE: &str = r#"
+manifest_version = 1
+name = "sample"
+version = "1.0.0"
+abi = "1"
+provides = ["lakefeed.writer/0"]
+write_modes = ["sample-mode"]
+[parameters]
+type = "object"
+required = ["tablePath"]
+[parameters.properties.tablePath]
+type = "string"
+[parameters.properties.targetFileSizeMb]
+type = "integer"
+[library.linux_amd64]
+path = "libsample.so"
+sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+[library.linux_arm64]
+path = "libsample.so"
+sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+"#;
+
+    #[tokio::test]
+    async fn a_problem_of_a_plugins_parameter_names_it_and_stands_at_its_destination() {
+        let text = "[[destination]]\nid = \"d\"\nwriteMode = \"sample-mode\"\ntargetFileSizeMb = \"x\"\n";
+        let found = problems_with_plugin(text).await;
+        for line in [
+            "line 4: destination[0].targetFileSizeMb: `targetFileSizeMb` must be of type integer",
+            "line 1: destination[0]: `tablePath` is required",
+        ] {
+            assert!(found.lines().any(|found| found == line), "{line}\n{found}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_mode_that_no_plugin_has_is_answered_with_those_that_are_there() {
+        let found = problems_with_plugin("[[destination]]\nid = \"d\"\n").await;
+        let wanted = "destination[0]: `writeMode` is not given and `managed-zerobus` is its default: \
+                      no plugin for write mode `managed-zerobus` (installed: sample-mode)";
+        assert!(found.contains(wanted), "{found}");
+        let found = problems_with_plugin("[[destination]]\nid = \"d\"\nwriteMode = \"sampel-mode\"\n").await;
+        assert!(found.contains("did you mean `sample-mode`?"), "{found}");
+    }
+
     #[tokio::test]
     async fn a_listener_that_run_would_refuse_is_refused_by_check() {
         let unset = "[[http.clients]]\nname = \"ops\"\nsecret = { env = \"LAKEFEED_NO_SUCH_VARIABLE\" }\n";

@@ -213,11 +213,16 @@ impl Check<'_> {
         }
     }
 
-    fn required(&mut self, name: &str, what: &str) {
-        let place = match self.origin {
+    /// Where a parameter that is not given would stand.
+    fn absent(&self) -> String {
+        match self.origin {
             Origin::Request => "AidboxTopicDestination.parameter".to_owned(),
             Origin::File(index) => format!("destination[{index}]"),
-        };
+        }
+    }
+
+    fn required(&mut self, name: &str, what: &str) {
+        let place = self.absent();
         self.refuse(
             IssueCode::Required,
             place,
@@ -303,7 +308,7 @@ impl Check<'_> {
         let refusals = self.unsigned(given, "maxConsecutiveRefusals", 0, 1_000_000, Some(100));
         let timeout = self.unsigned(given, "callTimeoutMs", 100, 3_600_000, Some(120_000));
         let given = self.reachable(given);
-        let selection = match selection::select(&self.definitions.plugins, &given) {
+        let selection = match selection::select(&self.definitions.plugins, &given, &self.absent()) {
             Ok(selection) => selection,
             Err(issues) => {
                 self.issues.extend(issues);
@@ -376,15 +381,15 @@ impl Check<'_> {
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
         for problem in manifest.parameters.validate(&Value::Object(parameters)) {
-            let name = problem
-                .path
-                .trim_start_matches('/')
-                .split('/')
-                .next()
-                .unwrap_or_default();
-            let place =
-                find(given, name).map_or_else(|| self.place("parameter"), |given| given.place.clone());
-            let issue = Issue::new(IssueCode::Value, place, problem.message);
+            let path = problem.path.trim_start_matches('/');
+            let name = path.split('/').next().unwrap_or_default();
+            let place = match find(given, name) {
+                Some(given) => given.place.clone(),
+                None if config.contains_key(name) => format!("plugin.{}.{name}", manifest.name),
+                None => self.absent(),
+            };
+            let text = format!("`{}` {}", path.replace('/', "."), problem.message);
+            let issue = Issue::new(IssueCode::Value, place, text);
             if !self.issues.contains(&issue) {
                 self.issues.push(issue);
             }

@@ -25,21 +25,27 @@ pub(super) struct Chosen {
     pub(super) version: Option<String>,
 }
 
-/// Chooses the plugins, or says what is missing.
-pub(super) fn select(plugins: &PluginRegistry, given: &[Given]) -> Result<Selection, Vec<Issue>> {
-    let writer = writer(plugins, given).map_err(|issue| vec![issue])?;
+/// Chooses the plugins, or says what is missing; `place` is where what is not given would stand.
+pub(super) fn select(
+    plugins: &PluginRegistry,
+    given: &[Given],
+    place: &str,
+) -> Result<Selection, Vec<Issue>> {
+    let writer = writer(plugins, given, place).map_err(|issue| vec![issue])?;
     let companions = writer.manifest.companions.clone();
     let name = writer.manifest.name.clone();
     let own = |interface: &str| writer.manifest.offers(interface).then(|| name.clone());
     let admin = companion(
         plugins,
         given,
+        place,
         "admin",
         companions.admin.or_else(|| own("lakefeed.table-admin/0")),
     );
     let mapper = companion(
         plugins,
         given,
+        place,
         "mapper",
         companions.mapper.or_else(|| own("lakefeed.schema-mapper/0")),
     );
@@ -65,25 +71,33 @@ pub(super) fn select(plugins: &PluginRegistry, given: &[Given]) -> Result<Select
     }
 }
 
-fn writer(plugins: &PluginRegistry, given: &[Given]) -> Result<Chosen, Issue> {
+fn writer(plugins: &PluginRegistry, given: &[Given], place: &str) -> Result<Chosen, Issue> {
     if let Some(writer) = find(given, "writer") {
         return named(plugins, writer);
     }
     let mode = find(given, "writeMode");
     let text = mode.and_then(|mode| mode.value.as_str()).unwrap_or(DEFAULT_MODE);
-    let place = mode.map_or("AidboxTopicDestination.parameter", |mode| &mode.place);
+    let refuse = |problem: String| match mode {
+        Some(mode) => Issue::new(IssueCode::NotSupported, mode.place.clone(), problem),
+        None => Issue::new(
+            IssueCode::NotSupported,
+            place,
+            format!("`writeMode` is not given and `{DEFAULT_MODE}` is its default: {problem}"),
+        ),
+    };
     match plugins.claimed(Claim::WriteMode, text) {
         Ok(found) => Ok(Chosen {
             manifest: found.manifest,
             version: None,
         }),
-        Err(problem) => Err(Issue::new(IssueCode::NotSupported, place, problem.to_string())),
+        Err(problem) => Err(refuse(problem.to_string())),
     }
 }
 
 fn companion(
     plugins: &PluginRegistry,
     given: &[Given],
+    place: &str,
     role: &str,
     default: Option<String>,
 ) -> Result<Option<Chosen>, Issue> {
@@ -99,11 +113,7 @@ fn companion(
             manifest: found.manifest,
             version: None,
         })),
-        Err(problem) => Err(Issue::new(
-            IssueCode::NotSupported,
-            "AidboxTopicDestination.parameter",
-            problem.to_string(),
-        )),
+        Err(problem) => Err(Issue::new(IssueCode::NotSupported, place, problem.to_string())),
     }
 }
 

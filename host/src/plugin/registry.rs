@@ -477,18 +477,23 @@ fn no_version(named: &[&Candidate], choice: &PluginChoice) -> PluginRefusal {
 }
 
 fn unclaimed(discovery: &Discovery, claim: Claim, value: &str) -> PluginRefusal {
-    let claims = discovery
+    let claims: Vec<&str> = discovery
         .found
         .iter()
         .flat_map(|found| claim.of(&found.manifest))
-        .map(String::as_str);
+        .map(String::as_str)
+        .collect();
+    let remedy = match closest(value, &claims) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "correct the name, or install a plugin that claims it".to_owned(),
+    };
     PluginRefusal::new(
         RefusalCode::Unclaimed,
         format!(
             "no plugin for {} `{value}` (installed: {})",
             claim.noun(),
-            joined(claims)
+            joined(claims.into_iter())
         ),
-        "correct the name, or install a plugin that claims it",
+        remedy,
     )
 }
