@@ -13,6 +13,7 @@
 //! | DELTA-015 | there is a log, and it cannot be read | restore it, or name another folder |
 //! | DELTA-016 | rows leave a column empty that the table demands | correct the resources, or make it nullable |
 //! | DELTA-017 | the S3 server ignores conditional puts | use one that honours `If-None-Match` |
+//! | DELTA-018 | the table holds later batches of this destination than the store knows | see to `lakefeed restore`, or rewind |
 //! | DELTA-020 | the disk is full | make room; delivery goes on by itself |
 //! | DELTA-021 | not allowed to read or write there | grant the right to the user or key named in the message |
 //! | DELTA-022 | the storage does not answer | see to the disk or the server; delivery goes on by itself |
@@ -109,6 +110,17 @@ pub enum DeltaError {
         "the server lets an object be created twice, so that writers would overwrite each other's commits"
     )]
     NotExclusive,
+    /// The table holds a later batch of the destination, or another one under this number.
+    #[error(
+        "the table holds batch {seen} of this destination, and batch {number} was sent: the table knows later batches than \
+         the store does; the store was set back"
+    )]
+    SetBack {
+        /// The number of the last batch in the table.
+        seen: i64,
+        /// The number that was sent.
+        number: i64,
+    },
     /// The storage failed.
     #[error("{doing} failed")]
     Storage {
@@ -202,6 +214,11 @@ impl DeltaError {
                 TargetUnsupported,
                 "DELTA-017",
                 "use one that honours `If-None-Match` on a put",
+            ),
+            Self::SetBack { .. } => (
+                TargetUnsupported,
+                "DELTA-018",
+                "use `lakefeed restore` for backups, or rewind the destination",
             ),
             Self::Contended { .. } => (RemoteUnavailable, "DELTA-023", "run fewer writers on this table"),
             Self::Storage { source, .. } => storage_ruling(source.as_ref()),

@@ -118,10 +118,33 @@ pub(crate) struct Transaction {
     pub(crate) last_updated: Option<i64>,
 }
 
+/// The offsets of a batch's first and last change, as its commit tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Offsets {
+    #[serde(rename = "lakefeed.firstOffset")]
+    pub(crate) first: u64,
+    #[serde(rename = "lakefeed.lastOffset")]
+    pub(crate) last: u64,
+}
+
+impl Offsets {
+    /// Tells them in the line that [`commit_info`] made.
+    pub(crate) fn add_to(self, info: &mut Value) {
+        info["commitInfo"]["lakefeed.firstOffset"] = self.first.into();
+        info["commitInfo"]["lakefeed.lastOffset"] = self.last.into();
+    }
+
+    /// Those of a `commitInfo`; none if it tells none.
+    fn read(info: &Value) -> Option<Self> {
+        Self::deserialize(info).ok()
+    }
+}
+
 /// One line of a commit, as far as it concerns this plugin.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Line {
+    pub(crate) commit_info: Option<Value>,
     pub(crate) add: Option<serde::de::IgnoredAny>,
     pub(crate) remove: Option<serde::de::IgnoredAny>,
     pub(crate) meta_data: Option<Value>,
@@ -132,6 +155,19 @@ pub(crate) struct Line {
 /// The lines of a commit.
 pub(crate) fn parse(commit: &[u8]) -> Result<Vec<Line>, serde_json::Error> {
     serde_json::Deserializer::from_slice(commit).into_iter().collect()
+}
+
+/// Whether the lines commit that transaction, and if so, the offsets that they tell.
+pub(crate) fn offsets_of(lines: &[Line], application: &str, number: i64) -> Option<Option<Offsets>> {
+    let is_its = |txn: &Transaction| txn.app_id == application && txn.version == number;
+    lines
+        .iter()
+        .any(|line| line.txn.as_ref().is_some_and(is_its))
+        .then(|| {
+            lines
+                .iter()
+                .find_map(|line| Offsets::read(line.commit_info.as_ref()?))
+        })
 }
 
 /// Where the commit of that version lies.
@@ -179,6 +215,18 @@ mod tests {
             json!({"name": "a", "type": "decimal(9,2)", "nullable": false, "metadata": {"k": 1}})
         );
         assert_eq!(schema["fields"][1]["type"], "integer");
+    }
+
+    #[test]
+    fn the_offsets_of_a_commit_are_read_back_and_missed_where_another_version_wrote_none() {
+        let offsets = Offsets { first: 3, last: 9 };
+        let mut info = commit_info("WRITE", json!({}), json!({}));
+        let txn = json!({"txn": {"appId": "a", "version": 3}});
+        let read = |lines: &[Value]| offsets_of(&parse(&to_bytes(lines)).unwrap(), "a", 3);
+        assert_eq!(read(&[info.clone(), txn.clone()]), Some(None));
+        assert_eq!(read(&[info.clone()]), None);
+        offsets.add_to(&mut info);
+        assert_eq!(read(&[info, txn]), Some(Some(offsets)));
     }
 
     #[test]

@@ -15,13 +15,16 @@ use serde_json::{Value, json};
 
 use crate::DeltaError;
 use crate::features;
-use crate::log::{Metadata, Protocol, commit_info, commit_path, parse, to_bytes};
+use crate::log::{Metadata, Offsets, Protocol, commit_info, commit_path, offsets_of, parse, to_bytes};
 use crate::schema::DeltaSchema;
 use crate::storage::Storage;
 
 /// Who has not looked for so long reads the log whole: entries may have been removed meanwhile, and a removal that was
 /// broken off can leave a version without the next.
 const STALE: Duration = Duration::from_secs(3600);
+
+/// How many of the latest commits are looked through for a transaction's offsets.
+const TAIL: u64 = 32;
 
 /// A table whose log has been read.
 pub(crate) struct Table {
@@ -158,6 +161,28 @@ impl Table {
         let found = found.await?;
         self.transactions.insert(application.to_owned(), found);
         Ok(found)
+    }
+
+    /// The offsets that the commit of that transaction tells; none if it tells none, or lies far back in the log.
+    pub(crate) async fn offsets(
+        &self,
+        application: &str,
+        number: i64,
+    ) -> Result<Option<Offsets>, DeltaError> {
+        let oldest = self.version.saturating_sub(TAIL - 1);
+        for version in (oldest..=self.version).rev() {
+            let commit = self.storage.read(&commit_path(version)).await;
+            let commit = commit.map_err(DeltaError::storage("reading the table's log"))?;
+            let Some(commit) = commit else { break };
+            let lines = parse(&commit).map_err(|error| DeltaError::Log {
+                version,
+                source: error.into(),
+            })?;
+            if let Some(offsets) = offsets_of(&lines, application, number) {
+                return Ok(offsets);
+            }
+        }
+        Ok(None)
     }
 
     /// Commits the lines as the next version, unless somebody else makes that version first.

@@ -1,10 +1,15 @@
 //! Appends batches, each exactly once.
 //!
 //! A batch's commit carries an application transaction: the application is the destination in its generation, the
-//! version is the batch's number. Before a batch is written, and after anything went wrong, the log is read on and that
-//! transaction looked up; a batch whose number it has reached is in the table and is answered *durable* without being
-//! written. Between the look and the commit nobody can slip in, since the commit is the creation of exactly the version
-//! that follows the last one that was looked at.
+//! version is the batch's number; beside it the commit names the batch's first and last offset. Before a batch is
+//! written, and after anything went wrong, the log is read on and that transaction looked up; the batch whose number it
+//! has is in the table and is answered *durable* without being written. Between the look and the commit nobody can slip
+//! in, since the commit is the creation of exactly the version that follows the last one that was looked at.
+//!
+//! Numbers only grow, and one is offered again only until the batch after it begins. A table that holds a later number,
+//! or this number with other offsets, was therefore written by a store that knew more than the host's does now. What
+//! the host calls batch 7 is then not what the table has of that number, and to answer *durable* would lose it: the
+//! batch is refused, and the destination halts.
 //!
 //! Data files are durable before the commit that names them is attempted. Files of a batch whose commit failed are kept
 //! in mind and named again by the next attempt; those of a process that died stay unused until a `VACUUM`.
@@ -20,7 +25,7 @@ use object_store::path::Path;
 use serde_json::{Value, json};
 
 use crate::data_file::{EncodedFile, Encoder, empty_where_demanded};
-use crate::log::commit_info;
+use crate::log::{Offsets, commit_info};
 use crate::maintenance;
 use crate::schema::{DeltaSchema, Shape, batch_columns};
 use crate::storage::Storage;
@@ -44,10 +49,17 @@ pub(crate) struct Session {
     pending: Option<Pending>,
 }
 
-/// Durable data files that no commit is known to name.
-struct Pending {
+/// Which batch it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct BatchId {
     application: String,
     number: i64,
+    offsets: Offsets,
+}
+
+/// Durable data files that no commit is known to name.
+struct Pending {
+    batch: BatchId,
     shape: Shape,
     files: Vec<DataFile>,
     /// Whether every row of the batch is in one of the files. A cancelled write leaves it false.
@@ -160,11 +172,10 @@ impl Session {
 
     /// Brings the batch into the table, unless it is there.
     async fn append(&mut self, batch: &RecordBatch, meta: &BatchMeta) -> Result<Landed, DeltaError> {
-        let application = format!("lakefeed/{}/{}", meta.destination, meta.generation);
-        let number = i64::try_from(meta.batch_number).map_err(DeltaError::internal("numbering the batch"))?;
+        let id = BatchId::new(meta)?;
         for _ in 0..ATTEMPTS {
             self.table.refresh().await?;
-            if self.holds(&application, number).await? {
+            if self.holds(&id).await? {
                 return self.found_there().await;
             }
             let shape = self.shape()?;
@@ -172,8 +183,8 @@ impl Session {
             if !refused.is_empty() {
                 return Err(DeltaError::Empty { refused });
             }
-            self.write_files(batch, shape, &application, number).await?;
-            match self.commit(&application, number).await? {
+            self.write_files(batch, shape, &id).await?;
+            match self.commit(&id).await? {
                 Some(landed) => return Ok(landed),
                 None => tracing::debug!(
                     version = self.table.version + 1,
@@ -184,12 +195,26 @@ impl Session {
         Err(DeltaError::Contended { attempts: ATTEMPTS })
     }
 
-    async fn holds(&mut self, application: &str, number: i64) -> Result<bool, DeltaError> {
-        Ok(self
-            .table
-            .transaction(application)
-            .await?
-            .is_some_and(|seen| seen >= number))
+    /// Whether the batch is in the table. One that cannot come any more is refused.
+    async fn holds(&mut self, batch: &BatchId) -> Result<bool, DeltaError> {
+        let Some(seen) = self.table.transaction(&batch.application).await? else {
+            return Ok(false);
+        };
+        if seen < batch.number {
+            return Ok(false);
+        }
+        let is_it = seen == batch.number && {
+            let known = self.table.offsets(&batch.application, seen).await?;
+            // Those of a commit that lies far back, or of an older version's, are not known.
+            known.is_none_or(|known| known == batch.offsets)
+        };
+        match is_it {
+            true => Ok(true),
+            false => Err(DeltaError::SetBack {
+                seen,
+                number: batch.number,
+            }),
+        }
     }
 
     /// The batch is in the log already. It is durable once the log's folder is: whoever committed it may have died
@@ -209,13 +234,9 @@ impl Session {
         &mut self,
         batch: &RecordBatch,
         shape: Shape,
-        application: &str,
-        number: i64,
+        id: &BatchId,
     ) -> Result<(), DeltaError> {
-        let reusable = |pending: &Pending| {
-            let same = (pending.application.as_str(), pending.number) == (application, number);
-            same && pending.whole && pending.shape == shape
-        };
+        let reusable = |pending: &Pending| pending.batch == *id && pending.whole && pending.shape == shape;
         if self.pending.as_ref().is_some_and(reusable) {
             return Ok(());
         }
@@ -223,8 +244,7 @@ impl Session {
         let encoder = Encoder::new(batch, &shape, self.file_bytes, self.indexed_columns())?;
         // Set aside before the first file, so that those of a failed attempt are not forgotten.
         self.pending = Some(Pending {
-            application: application.to_owned(),
-            number,
+            batch: id.clone(),
             shape,
             files: Vec::new(),
             whole: false,
@@ -267,7 +287,7 @@ impl Session {
     }
 
     /// Commits the pending files; none if another writer took the version.
-    async fn commit(&mut self, application: &str, number: i64) -> Result<Option<Landed>, DeltaError> {
+    async fn commit(&mut self, id: &BatchId) -> Result<Option<Landed>, DeltaError> {
         let Some(pending) = self.pending.as_mut() else {
             return Err(DeltaError::internal("committing the batch")("its files are gone"));
         };
@@ -287,7 +307,7 @@ impl Session {
                 // The answer may be lost and the commit there.
                 tracing::debug!(%error, "a commit failed; reading whether it is there");
                 self.table.refresh().await?;
-                if self.holds(application, number).await? {
+                if self.holds(id).await? {
                     return self.found_there().await.map(Some);
                 }
                 Err(DeltaError::storage("committing the batch")(error))
@@ -306,6 +326,19 @@ impl Session {
     }
 }
 
+impl BatchId {
+    fn new(meta: &BatchMeta) -> Result<Self, DeltaError> {
+        Ok(Self {
+            application: format!("lakefeed/{}/{}", meta.destination, meta.generation),
+            number: i64::try_from(meta.batch_number).map_err(DeltaError::internal("numbering the batch"))?,
+            offsets: Offsets {
+                first: meta.first_offset,
+                last: meta.last_offset,
+            },
+        })
+    }
+}
+
 impl Pending {
     fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
@@ -321,11 +354,15 @@ impl Pending {
             "numOutputBytes": self.bytes().to_string(),
         });
         // The time of the transaction is what a table that forgets old transactions goes by.
-        let txn = json!({"txn": {"appId": self.application, "version": self.number, "lastUpdated": now}});
-        let mut lines = vec![
-            commit_info("WRITE", json!({"mode": "Append", "partitionBy": "[]"}), metrics),
-            txn,
-        ];
+        let BatchId {
+            application,
+            number,
+            offsets,
+        } = &self.batch;
+        let txn = json!({"txn": {"appId": application, "version": number, "lastUpdated": now}});
+        let mut info = commit_info("WRITE", json!({"mode": "Append", "partitionBy": "[]"}), metrics);
+        offsets.add_to(&mut info);
+        let mut lines = vec![info, txn];
         lines.extend(self.files.iter().map(|file| {
             json!({"add": {
                 "path": file.path, "partitionValues": {}, "size": file.bytes, "modificationTime": now,

@@ -1,5 +1,7 @@
 //! A batch is in the table once, whatever was repeated, lost or killed.
 
+use lakefeed_plugin_api::Retry;
+
 use crate::harness::*;
 
 fn expected(batches: std::ops::Range<i32>) -> Vec<i32> {
@@ -15,10 +17,50 @@ async fn a_repeated_batch_is_durable_without_being_written_again() {
     assert_eq!(write(&delta, "d", 1).await.unwrap(), "1");
     assert_eq!(write(&delta, "d", 1).await.unwrap(), "");
     assert_eq!(write(&delta, "d", 2).await.unwrap(), "2");
-    assert_eq!(write(&delta, "d", 1).await.unwrap(), "");
+    assert_eq!(write(&delta, "d", 2).await.unwrap(), "");
     assert_eq!(versions(&table), 3);
     assert_eq!(numbers(&table), expected(1..3));
     assert!(orphans(&table).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_set_back_halts_instead_of_losing_its_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t");
+    let before = delta(&table);
+    open(&before).await.unwrap();
+    for number in 1..4 {
+        write(&before, "d", number).await.unwrap();
+    }
+    // The store is a copy from after batch 1: its next batches are other changes under numbers that the table has.
+    let after = delta(&table);
+    open(&after).await.unwrap();
+    let error = write(&after, "d", 2).await.unwrap_err();
+    assert_eq!((error.code.as_str(), error.retry), ("DELTA-018", Retry::Never));
+    assert!(error.message.contains("the store was set back"), "{error}");
+    assert!(error.hint.contains("rewind"), "{}", error.hint);
+    assert_eq!(numbers(&table), expected(1..4));
+    assert!(orphans(&table).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_the_table_has_with_other_offsets_is_refused_before_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t");
+    let first = delta(&table);
+    open(&first).await.unwrap();
+    write(&first, "d", 1).await.unwrap();
+    write(&first, "e", 1).await.unwrap();
+    let next = delta(&table);
+    open(&next).await.unwrap();
+    let mut other = meta("d", 1, 3);
+    other.last_offset = 2;
+    for delta in [&first, &next] {
+        let error = send(delta, rows(0..3), &other).await.unwrap_err();
+        assert_eq!(error.code, "DELTA-018");
+        assert_eq!(write(delta, "d", 1).await.unwrap(), "");
+    }
+    assert_eq!(versions(&table), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

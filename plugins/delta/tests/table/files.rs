@@ -34,7 +34,7 @@ async fn the_table_stays_at_the_simplest_protocol_with_utc_timestamps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_carries_its_destination_generation_and_number() {
+async fn a_commit_carries_its_destination_generation_number_and_offsets() {
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("t");
     let delta = delta(&table);
@@ -45,6 +45,12 @@ async fn a_commit_carries_its_destination_generation_and_number() {
     assert_eq!(
         (txn["appId"].as_str(), txn["version"].as_i64()),
         (Some("lakefeed/d/1"), Some(7))
+    );
+    let info = lines.iter().filter_map(|line| line.get("commitInfo")).next_back();
+    let offset = |name| info.unwrap()[name].as_u64();
+    assert_eq!(
+        (offset("lakefeed.firstOffset"), offset("lakefeed.lastOffset")),
+        (Some(7), Some(7))
     );
 }
 
@@ -111,9 +117,10 @@ async fn after_a_hundred_commits_the_table_opens_from_a_checkpoint() {
     }
     let next = delta(&table);
     open(&next).await.unwrap();
-    for number in [1, 99, 105] {
-        assert_eq!(write(&next, "d", number).await.unwrap(), "");
+    for number in [1, 99] {
+        assert_eq!(write(&next, "d", number).await.unwrap_err().code, "DELTA-018");
     }
+    assert_eq!(write(&next, "d", 105).await.unwrap(), "");
     assert_eq!(write(&next, "d", 106).await.unwrap(), "106");
     assert_eq!(all, (10..1060).collect::<Vec<_>>());
 }
