@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, StringArray};
 use arrow::record_batch::RecordBatch;
-use lakefeed_plugin_api::{Check, CheckLevel, Plugin, TableRef, Writer};
+use lakefeed_plugin_api::{Check, CheckLevel, Deadline, Plugin, TableRef, Writer};
 use lakefeed_plugin_ndjson::{Config, Ndjson};
 use lakefeed_plugin_testkit::{FakeHost, meta, run_writer_suite};
 
@@ -84,6 +84,62 @@ async fn half_a_line_that_a_crash_left_is_cut_off() {
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}{ROWS}"));
     }
+}
+
+async fn code_of_opening(path: &Path) -> String {
+    let writer = writer(path);
+    let opened = writer.open(&TableRef::default(), rows().schema(), 1).await;
+    opened.unwrap_err().code
+}
+
+#[tokio::test]
+async fn half_a_line_of_any_length_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.ndjson");
+    let block = 64 * 1024;
+    for length in [block - 4, block - 3, block - 2, block, 3 * block + 7] {
+        fs::write(&path, format!("{{}}\n{{{}", "x".repeat(length))).unwrap();
+        let writer = writer(&path);
+        writer
+            .open(&TableRef::default(), rows().schema(), 1)
+            .await
+            .unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n", "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_is_refused_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    for content in ["half a line", "SQLite format 3\0\n", "[1]\n", "\n{}\n"] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(code_of_opening(&path).await, "NDJSON-003", "{content}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_refused_and_what_it_names_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("rows.ndjson"), folder.path().join("link"));
+    fs::write(&path, "{}\n{half").unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert_eq!(code_of_opening(&link).await, "NDJSON-003");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n{half");
+}
+
+#[tokio::test]
+async fn a_file_that_another_writer_holds_is_refused_until_it_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.ndjson");
+    let (table, first) = (TableRef::default(), writer(&path));
+    first.open(&table, rows().schema(), 1).await.unwrap();
+    assert_eq!(code_of_opening(&path).await, "NDJSON-004");
+    // Opening again is no other writer.
+    first.open(&table, rows().schema(), 1).await.unwrap();
+    first.close(Deadline::none()).await.unwrap();
+    writer(&path).open(&table, rows().schema(), 1).await.unwrap();
 }
 
 #[tokio::test]
