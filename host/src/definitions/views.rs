@@ -42,6 +42,16 @@ struct Kept {
     /// The id of the ViewDefinition that it was made of; none for one given with the request.
     definition_id: Option<String>,
     definition: Value,
+    /// The materialisation before this one, which batches may have been planned with.
+    #[serde(default)]
+    previous: Option<KeptBefore>,
+}
+
+/// What is kept of the materialisation before.
+#[derive(Clone, Serialize, Deserialize)]
+struct KeptBefore {
+    version: u64,
+    definition: Value,
 }
 
 /// What `$materialize` answers.
@@ -117,6 +127,7 @@ impl Views {
             kind: kind.to_owned(),
             definition_id: id,
             definition: resource.clone(),
+            previous: self.before(&name),
         };
         let bytes = serde_json::to_vec(&kept).unwrap_or_default();
         let entry = Entry::new(&name, kept).map_err(MaterializeError::Refused)?;
@@ -156,6 +167,14 @@ impl Views {
         }
     }
 
+    /// What the next materialisation replaces.
+    fn before(&self, name: &str) -> Option<KeptBefore> {
+        self.lock().get(name).map(|entry| KeptBefore {
+            version: entry.kept.version,
+            definition: entry.kept.definition.clone(),
+        })
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,11 +187,25 @@ impl Entry {
             name: name.to_owned(),
             version: kept.version,
             definition,
+            previous: kept.previous.as_ref().and_then(|before| before.view(name)),
         };
         Ok(Self {
             kept,
             sender: watch::Sender::new(Arc::new(view)),
         })
+    }
+}
+
+impl KeptBefore {
+    /// The view as it was; none if this lakefeed refuses the definition.
+    fn view(&self, name: &str) -> Option<Arc<MaterializedView>> {
+        let definition = check(&self.definition).ok()?;
+        Some(Arc::new(MaterializedView {
+            name: name.to_owned(),
+            version: self.version,
+            definition,
+            previous: None,
+        }))
     }
 }
 
@@ -217,5 +250,39 @@ fn named(resource: &Value) -> Result<(String, Option<String>), Vec<Issue>> {
             let text = "`name` is required: destinations call the view by it";
             Err(vec![Issue::new(IssueCode::Required, "ViewDefinition.name", text)])
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Timestamp;
+    use crate::log;
+
+    fn definition(path: &str) -> Value {
+        serde_json::json!({
+            "resourceType": "ViewDefinition", "name": "patients", "resource": "Patient", "status": "active",
+            "select": [{"column": [{"name": "id", "path": path}]}]
+        })
+    }
+
+    #[tokio::test]
+    async fn a_view_keeps_what_it_was_the_time_before_also_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("store.db").display());
+        let log = log::open(&url, Arc::new(Timestamp::now)).await.unwrap();
+        let views = Views::load(Arc::clone(&log), &mut Vec::new()).await.unwrap();
+        for path in ["id", "meta.versionId", "getResourceKey()"] {
+            views.materialize(&definition(path), "view").await.unwrap();
+        }
+        let restarted = Views::load(Arc::clone(&log), &mut Vec::new()).await.unwrap();
+        for views in [&views, &restarted] {
+            let newest = views.by_name("patients").unwrap().borrow().clone();
+            let before = newest.previous.as_ref().unwrap();
+            assert_eq!((newest.version, before.version), (3, 2));
+            assert_eq!(before.definition, check(&definition("meta.versionId")).unwrap());
+            assert!(before.previous.is_none(), "one step back only");
+        }
+        log.close().await;
     }
 }

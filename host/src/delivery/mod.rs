@@ -17,7 +17,8 @@
 //!    bounds and retires the number in one transaction.
 //! 2. While the end of a write is unknown (a crash, a timeout, a lost answer), its bounds stand: the same changes
 //!    are written under the same number until the writer gives a certain answer. After a crash they are read from
-//!    the record and taken again, whatever the batch limits or the target's limits have become.
+//!    the record and taken again, with the view that they were planned with, whatever the batch limits or the
+//!    target's limits have become.
 //!    A writer that remembers looks the number up before it finds fault with the rows.
 //! 3. Only a certain *nothing was written* (refused, too large) lets the loop cut the changes into smaller
 //!    writes. The number is retired first, by an ack that does not move the offset; each smaller write is then
@@ -56,6 +57,7 @@
 //! | DELIVERY-010 | too many refusals in a row: the target is at fault | mend the target, then resume |
 //! | DELIVERY-011 | the table must change and no plugin administers it | change it by hand, or name an `admin` |
 //! | DELIVERY-012 | a plugin could not be loaded | look at the log; `lakefeed plugins list` |
+//! | DELIVERY-013 | a batch is written again with another view than it was planned with | rewind if the views differ |
 
 mod bisect;
 mod bootstrap;

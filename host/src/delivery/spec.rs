@@ -34,6 +34,17 @@ pub struct MaterializedView {
     pub version: u64,
     /// The definition at that time.
     pub definition: ViewDefinition,
+    /// What it was materialised as the time before; a batch that was planned with that is written again with it.
+    /// One step back only: this one's own `previous` is none.
+    pub previous: Option<Arc<MaterializedView>>,
+}
+
+impl MaterializedView {
+    /// This view as it was in a version; none if that was neither this one nor the one before.
+    pub(super) fn in_version(self: &Arc<Self>, version: u64) -> Option<Arc<Self>> {
+        let is_it = |view: &&Arc<Self>| view.version == version;
+        std::iter::once(self).chain(&self.previous).find(is_it).cloned()
+    }
 }
 
 /// Where a destination's rows end, and what is done on the way.

@@ -105,8 +105,8 @@ impl Worker {
         if self.record.state != DestinationState::Active {
             return Err(Interrupt::Stopped);
         }
-        self.take_view().await?;
         if let Some(planned) = self.record.planned {
+            self.take_planned_view(planned.view).await?;
             let batch = self.collect_again(planned).await?;
             self.deliver_again(batch, planned).await?;
         }
@@ -121,7 +121,23 @@ impl Worker {
 
     /// Takes up the view as it was last materialised. Called at batch boundaries only.
     async fn take_view(&mut self) -> Result<(), Interrupt> {
-        let materialized = Arc::clone(&self.spec.view.borrow_and_update());
+        let newest = Arc::clone(&self.spec.view.borrow_and_update());
+        self.take_up(&newest).await
+    }
+
+    /// Takes up the view that a batch was planned with. A writer that has the batch answers for the rows that this
+    /// view made; those of another one would be counted and lost.
+    async fn take_planned_view(&mut self, version: u64) -> Result<(), Interrupt> {
+        let newest = Arc::clone(&self.spec.view.borrow_and_update());
+        let planned = newest.in_version(version);
+        if planned.is_none() && version != 0 {
+            self.record_failure("DELIVERY-013", gone_view(&newest, version))
+                .await?;
+        }
+        self.take_up(planned.as_ref().unwrap_or(&newest)).await
+    }
+
+    async fn take_up(&mut self, materialized: &MaterializedView) -> Result<(), Interrupt> {
         if self
             .view
             .as_ref()
@@ -129,7 +145,7 @@ impl Worker {
         {
             let mut tried = Tried::default();
             let ready = loop {
-                match self.prepare(&materialized).await? {
+                match self.prepare(materialized).await? {
                     Ok(ready) => break ready,
                     Err(error) => self.react(&error, &mut tried).await?,
                 }
@@ -210,6 +226,11 @@ impl Worker {
 
     pub(super) fn schema_id(&self) -> u32 {
         self.view.as_ref().map_or(0, |ready| ready.shape.schema_id)
+    }
+
+    /// The version of the view that rows are made with; 0 before there is one.
+    pub(super) fn view_version(&self) -> u64 {
+        self.view.as_ref().map_or(0, |ready| ready.version)
     }
 
     /// Whether a newer view waits to be taken up.
@@ -319,6 +340,14 @@ pub(super) fn is_instance_lost(error: &PluginError) -> bool {
         Category::Deadline,
     ];
     error.retry == Retry::RecreateInstance || lost.contains(&error.category)
+}
+
+fn gone_view(newest: &MaterializedView, version: u64) -> String {
+    format!(
+        "a batch was planned with version {version} of view `{}`, which is gone, and is written again with version {}; \
+         changes on which the two differ may be missing, rewind to before the batch to have them",
+        newest.name, newest.version
+    )
 }
 
 pub(super) fn halt(code: &str, message: String) -> Interrupt {

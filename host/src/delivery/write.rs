@@ -153,6 +153,7 @@ impl Worker {
             number: self.record.next_batch,
             after: self.record.offset,
             through: span.through,
+            view: self.view_version(),
         };
         self.stored(|| self.shared.log.plan_batch(&self.spec.id, self.fence, bounds))
             .await?;

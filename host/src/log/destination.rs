@@ -67,6 +67,9 @@ pub struct BatchBounds {
     pub after: Offset,
     /// The offset of its last change.
     pub through: Offset,
+    /// The version of the view that its rows are made with; 0 where it is not known.
+    #[serde(default)]
+    pub view: u64,
 }
 
 /// What is counted for a destination. Used as a total and as what is to be added to one.

@@ -120,6 +120,7 @@ mod tests {
             number,
             after: at(after),
             through: at(through),
+            view: 1,
         }
     }
 

@@ -20,6 +20,7 @@ mod faults;
 mod memory_log;
 mod scripted;
 mod sqlite;
+mod views;
 
 use chance::Chance;
 use memory_log::ID;
@@ -118,6 +119,7 @@ fn materialized(definition: &str, version: u64) -> MaterializedView {
         name: "patients".into(),
         version,
         definition,
+        previous: None,
     }
 }
 
@@ -244,6 +246,7 @@ async fn a_planned_batch_is_written_again_as_it_was_whatever_the_limits_are_now(
         number: 1,
         after: Offset::START,
         through,
+        view: 1,
     });
     bench.deliver().await;
     assert_eq!(bench.offered(), [(1, 1, 23), (2, 1, 7)]);

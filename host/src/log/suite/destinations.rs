@@ -95,6 +95,7 @@ pub(crate) async fn an_earlier_fence_changes_nothing(stores: &dyn Stores) {
         number: record.next_batch,
         after: Offset::START,
         through: places[0],
+        view: 7,
     };
     assert!(is_fenced(log.plan_batch("d", early, batch).await));
     assert!(is_fenced(log.ack("d", early, ack(places[0])).await));
@@ -130,6 +131,7 @@ pub(crate) async fn a_planned_batch_is_there_after_reopening(stores: &dyn Stores
         number: record.next_batch,
         after: Offset::START,
         through: places[2],
+        view: 7,
     };
     log.plan_batch("d", fence, batch).await.unwrap();
     drop(log);
@@ -203,6 +205,7 @@ pub(crate) async fn a_refused_ack_leaves_no_dead_letter(stores: &dyn Stores) {
         number: record.next_batch + 1,
         after: places[1],
         through: places[2],
+        view: 7,
     };
     let refused = log.plan_batch("d", fence, batch).await;
     assert!(matches!(refused, Err(LogError::OutOfOrder { .. })), "{refused:?}");
@@ -253,6 +256,7 @@ pub(crate) async fn a_rewind_starts_a_generation_and_fences_the_holder(stores: &
         number: record.next_batch,
         after: Offset::START,
         through: places[1],
+        view: 7,
     };
     log.plan_batch("d", fence, batch).await.unwrap();
     log.ack("d", fence, ack(places[1])).await.unwrap();
@@ -260,6 +264,7 @@ pub(crate) async fn a_rewind_starts_a_generation_and_fences_the_holder(stores: &
         number: batch.number + 1,
         after: places[1],
         through: places[2],
+        view: 7,
     };
     log.plan_batch("d", fence, next).await.unwrap();
     let rewound = log.rewind_destination("d", places[0]).await.unwrap();
