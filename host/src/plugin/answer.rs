@@ -35,19 +35,26 @@ pub(super) fn contract(what: &str) -> PluginError {
     .outcome_unknown()
 }
 
-/// The result of a completed call, or its error.
+/// The result of a completed call, or the error that the plugin answers.
+///
+/// # Errors
+///
+/// A broken contract, if the status cannot be read.
 ///
 /// # Safety
 ///
 /// Both are null or what the contract says a completion lends, until this returns and the [`Lent`] is gone.
-pub(super) unsafe fn outcome(status: *const AbiStatus, result: *const c_void) -> Result<Lent, PluginError> {
+pub(super) unsafe fn answer(
+    status: *const AbiStatus,
+    result: *const c_void,
+) -> Result<Result<Lent, PluginError>, PluginError> {
     // SAFETY: the caller promises it.
     let status = unsafe { wire::sized(status, "status") }?;
     if status.is_ok() {
-        return Ok(Lent(result));
+        return Ok(Ok(Lent(result)));
     }
     // SAFETY: the texts are lent together with the status.
-    Err(unsafe { wire::error_of(status) })
+    Ok(Err(unsafe { wire::error_of(status) }))
 }
 
 impl Lent {
@@ -123,7 +130,7 @@ mod tests {
         assert!(is_contract(nothing.document::<serde_json::Value>()));
         assert!(is_contract(lent(&4u32).profile()));
         // SAFETY: null is allowed.
-        let of_nothing = unsafe { outcome(std::ptr::null(), std::ptr::null()) };
+        let of_nothing = unsafe { answer(std::ptr::null(), std::ptr::null()) };
         assert!(is_contract(of_nothing.map(drop)));
     }
 

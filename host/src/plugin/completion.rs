@@ -2,7 +2,8 @@
 //!
 //! A plugin gets a number, never an address, as the context of its completion. Whatever it does with that number
 //! later (a second completion, one long after the host stopped waiting) finds either the call or nothing; no memory
-//! is trusted to its good behaviour. A second completion quarantines the library that the number names.
+//! is trusted to its good behaviour. A second completion and an answer that cannot be read quarantine the library that
+//! the number names: those are what the host sees by itself. An error that a plugin answers quarantines nothing.
 #![expect(unsafe_code, reason = "a plugin calls back through a function pointer")]
 
 use std::collections::HashMap;
@@ -11,10 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use lakefeed_plugin_api::PluginError;
 use lakefeed_plugin_api::abi::{AbiCompletion, AbiStatus};
+use lakefeed_plugin_api::{Category, PluginError};
 
-use super::answer::{Lent, outcome};
+use super::answer::{Lent, answer};
 use super::health::Health;
 
 /// The bits of a token that count calls; the rest is the library's number.
@@ -36,7 +37,12 @@ pub(super) fn arm<T: 'static>(
     let token = (u64::from(library) << CALL_BITS) | call;
     let finish: Finish = Box::new(move |status, result| {
         // SAFETY: the plugin lends both until `done` returns, which is after this.
-        then(unsafe { outcome(status, result) }.and_then(read));
+        let told = match unsafe { answer(status, result) } {
+            Ok(Ok(lent)) => read(lent).inspect_err(|error| distrust(library, error)),
+            Ok(Err(answered)) => Err(answered),
+            Err(unreadable) => Err(unreadable).inspect_err(|error| distrust(library, error)),
+        };
+        then(told);
     });
     pending(|calls| calls.insert(token, finish));
     AbiCompletion {
@@ -81,16 +87,27 @@ unsafe extern "C" fn done(ctx: *mut c_void, status: *const AbiStatus, result: *c
 }
 
 fn broken(token: u64) {
-    if let Some(health) = u16::try_from(token >> CALL_BITS).ok().and_then(Health::of) {
-        health.quarantine("it completed a call twice");
+    if let Ok(library) = u16::try_from(token >> CALL_BITS) {
+        quarantine(library, "it completed a call twice");
+    }
+}
+
+/// Stops the use of a library whose answer the host cannot read.
+fn distrust(library: u16, error: &PluginError) {
+    if error.category == Category::PluginContract {
+        quarantine(library, &error.message);
+    }
+}
+
+fn quarantine(library: u16, reason: &str) {
+    if let Some(health) = Health::of(library) {
+        health.quarantine(reason);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-
-    use lakefeed_plugin_api::Category;
 
     use super::*;
 
@@ -119,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_completion_without_a_status_is_a_broken_contract() {
-        let (number, _) = Health::register();
+        let (number, health) = Health::register();
         let (sender, receiver) = channel();
         let completion = arm(number, Lent::nothing, move |outcome| {
             sender.send(outcome).unwrap()
@@ -129,6 +146,7 @@ mod tests {
             receiver.recv().unwrap().unwrap_err().category,
             Category::PluginContract
         );
+        assert!(health.report().quarantined.is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One instance of a loaded plugin, as the rest of the host sees it: async methods that mirror the plugin traits.
 //!
 //! Every method resolves, whatever the plugin does. It ends with the plugin's answer, or with a typed error when the
-//! deadline passes; a future that is dropped cancels its call. After a panic, or when a function of the plugin does
+//! deadline passes; a future that is dropped cancels its call. After a panic, a broken contract, or when a function of the plugin does
 //! not return, the instance is over ([`Instance::state`]): calls fail at once with
 //! [`Retry::RecreateInstance`] until the host makes another.
 
@@ -200,7 +200,10 @@ impl Instance {
         self.plugin.health.usable()?;
         match self.state() {
             InstanceState::Ready => Ok(()),
-            InstanceState::Poisoned => Err(over(Category::PluginPanic, "the instance has panicked before")),
+            InstanceState::Poisoned => Err(over(
+                Category::PluginPanic,
+                "the instance has panicked or broken the contract before",
+            )),
             InstanceState::Stuck => Err(over(
                 Category::Deadline,
                 "the instance does not return from an earlier call",
@@ -268,7 +271,8 @@ impl Instance {
                 health.count(Event::Panic);
                 self.shared.poison();
             }
-            Category::PluginContract => health.quarantine(&error.message),
+            // What the host saw of it has quarantined the library already; a plugin's own word ends this instance.
+            Category::PluginContract => self.shared.poison(),
             _ => {}
         }
     }

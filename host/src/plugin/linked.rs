@@ -80,6 +80,7 @@ impl Writer for Actor {
                 ack.durable_prefix += 1;
                 return Ok(ack);
             }
+            "blame" => return Err(PluginError::new(Category::PluginContract, "A-1", "bad batch")),
             "ack" => self.host.ack(meta.batch_number),
             "state" => {
                 let before = self.host.state("n").await?.map_or(0, |bytes| bytes.len());
@@ -273,6 +274,21 @@ async fn an_ack_for_more_than_the_batch_quarantines_the_library() {
     assert!(plugin.health().quarantined.is_some());
     let refused = Instance::create(&plugin, &json!({"write": "well"}), InstanceContext::new("d")).await;
     assert_eq!(refused.unwrap_err().code, "PLUGIN-039");
+}
+
+#[tokio::test]
+async fn a_contract_error_that_a_plugin_answers_ends_its_instance_and_no_other() {
+    let plugin = actor();
+    let (blaming, sound) = (opened(&plugin, "blame").await, opened(&plugin, "well").await);
+    let error = blaming.write(batch(), meta(Deadline::none())).await.unwrap_err();
+    assert_eq!(
+        (error.category, error.code.as_str()),
+        (Category::PluginContract, "A-1")
+    );
+    assert_eq!(blaming.state(), InstanceState::Poisoned);
+    assert_eq!(plugin.health().quarantined, None);
+    let ack = sound.write(batch(), meta(Deadline::none())).await.unwrap();
+    assert_eq!(ack.durable_prefix, 3);
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ pub(super) enum Job {
 pub enum InstanceState {
     /// Calls may be made.
     Ready,
-    /// It panicked, and answers nothing any more.
+    /// It panicked or broke the contract, and is asked nothing any more.
     Poisoned,
     /// Its thread did not return from a call.
     Stuck,
