@@ -34,7 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Deliveries {
     shared: Arc<Shared>,
     running: Arc<Mutex<HashMap<String, Running>>>,
+    /// Who starts, stops, pauses or moves a destination holds its turn, so that one worker at most is begun for it.
+    turns: Arc<Mutex<HashMap<String, Arc<Turn>>>>,
 }
+
+/// Held by whoever changes what runs for one destination.
+type Turn = tokio::sync::Mutex<()>;
 
 /// A destination's task.
 struct Running {
@@ -65,6 +70,7 @@ impl Deliveries {
                 tail,
             }),
             running: Arc::default(),
+            turns: Arc::default(),
         }
     }
 
@@ -79,24 +85,22 @@ impl Deliveries {
     /// Starts delivering to a destination whose record is in the store.
     ///
     /// One that halted gets another try: to start it is the operator's act. One that is paused stays so until
-    /// [`resume`](Self::resume). A destination of this id that already runs is stopped first.
+    /// [`resume`](Self::resume). A destination of this id that already runs is stopped first. One whose record
+    /// cannot be read does not run, and a later `resume` tries again.
     pub async fn start(&self, spec: DestinationSpec) -> Result<(), LogError> {
-        self.stop(&spec.id).await;
-        let record = self.shared.log.destination(&spec.id).await?;
-        let record = record.ok_or_else(|| LogError::NoDestination { id: spec.id.clone() })?;
-        if matches!(record.state, DestinationState::Halted { .. }) {
-            self.shared
-                .log
-                .set_destination_state(&spec.id, DestinationState::Active)
-                .await?;
-        }
-        self.spawn(spec);
-        Ok(())
+        let _turn = self.turn(&spec.id).await;
+        self.begin(spec).await
     }
 
     /// Stops delivering to a destination after the write that is under way, or ten seconds on. Nothing is lost;
     /// unknown ids are fine.
     pub async fn stop(&self, id: &str) {
+        let _turn = self.turn(id).await;
+        self.end(id).await;
+    }
+
+    /// Ends a destination's worker. The caller holds its turn.
+    async fn end(&self, id: &str) {
         let running = self.running().remove(id);
         if let Some(running) = running {
             let end = Instant::now() + PATIENCE;
@@ -106,6 +110,7 @@ impl Deliveries {
 
     /// Stops delivering until [`resume`](Self::resume), also over restarts.
     pub async fn pause(&self, id: &str) -> Result<(), LogError> {
+        let _turn = self.turn(id).await;
         self.shared
             .log
             .set_destination_state(id, DestinationState::Paused)
@@ -121,26 +126,31 @@ impl Deliveries {
 
     /// Delivers again to a destination that was paused or has halted, from where it stood.
     pub async fn resume(&self, id: &str) -> Result<(), LogError> {
+        let _turn = self.turn(id).await;
         self.shared
             .log
             .set_destination_state(id, DestinationState::Active)
             .await?;
-        let spec = self.running().get(id).map(|running| running.spec.clone());
-        match spec {
-            Some(spec) => self.start(spec).await,
+        match self.spec(id) {
+            Some(spec) => self.begin(spec).await,
             None => Ok(()),
         }
     }
 
     /// Moves a destination's offset to any place and delivers again from there, if it was started here. What was
-    /// delivered before is not taken for what is delivered again.
+    /// delivered before is not taken for what is delivered again. When the store fails it goes on from where it was.
     pub async fn rewind(&self, id: &str, to: Offset) -> Result<(), LogError> {
-        let spec = self.running().get(id).map(|running| running.spec.clone());
-        self.stop(id).await;
-        self.shared.log.rewind_destination(id, to).await?;
-        match spec {
-            Some(spec) => self.start(spec).await,
-            None => Ok(()),
+        let _turn = self.turn(id).await;
+        let spec = self.spec(id);
+        self.end(id).await;
+        let rewound = self.shared.log.rewind_destination(id, to).await;
+        match (rewound, spec) {
+            (Ok(_), Some(spec)) => self.begin(spec).await,
+            (Err(error), Some(spec)) => {
+                self.spawn(spec);
+                Err(error)
+            }
+            (rewound, None) => rewound.map(drop),
         }
     }
 
@@ -160,6 +170,48 @@ impl Deliveries {
         futures::future::join_all(all.into_iter().map(|running| running.end(end))).await;
     }
 
+    /// Starts in place of what runs. The caller holds the destination's turn.
+    async fn begin(&self, spec: DestinationSpec) -> Result<(), LogError> {
+        self.end(&spec.id).await;
+        match self.make_active(&spec.id).await {
+            Ok(()) => self.spawn(spec),
+            Err(error @ LogError::NoDestination { .. }) => return Err(error),
+            Err(error) => {
+                // What was to run is kept, so that it can be resumed when the store is back.
+                self.put(Running::idle(spec));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a destination that halted another try.
+    async fn make_active(&self, id: &str) -> Result<(), LogError> {
+        let record = self.shared.log.destination(id).await?;
+        let record = record.ok_or_else(|| LogError::NoDestination { id: id.to_owned() })?;
+        if matches!(record.state, DestinationState::Halted { .. }) {
+            self.shared
+                .log
+                .set_destination_state(id, DestinationState::Active)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody else changes what runs for a destination.
+    async fn turn(&self, id: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(id.to_owned()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    fn spec(&self, id: &str) -> Option<DestinationSpec> {
+        self.running().get(id).map(|running| running.spec.clone())
+    }
+
     fn spawn(&self, spec: DestinationSpec) {
         let stop = CancellationToken::new();
         let live = Arc::new(Live::new(Timestamp::now()));
@@ -175,7 +227,14 @@ impl Deliveries {
             stop,
             live,
         };
-        self.running().insert(running.spec.id.clone(), running);
+        self.put(running);
+    }
+
+    fn put(&self, running: Running) {
+        let before = self.running().insert(running.spec.id.clone(), running);
+        if let Some(before) = before {
+            before.stop.cancel();
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
@@ -184,10 +243,24 @@ impl Deliveries {
 }
 
 impl Running {
+    /// A destination that is known and not delivered to.
+    fn idle(spec: DestinationSpec) -> Self {
+        let live = Arc::new(Live::new(Timestamp::now()));
+        live.set_state(LiveState::Stopped);
+        Self {
+            task: tokio::spawn(std::future::ready(())),
+            spec,
+            stop: CancellationToken::new(),
+            live,
+        }
+    }
+
     async fn end(mut self, at: Instant) {
         self.stop.cancel();
         if tokio::time::timeout_at(at, &mut self.task).await.is_err() {
             self.task.abort();
+            // It may still be at work until its next pause; whoever starts another waits for that.
+            drop((&mut self.task).await);
         }
     }
 }

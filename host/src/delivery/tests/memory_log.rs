@@ -24,6 +24,8 @@ pub(crate) struct MemoryLog {
     head: watch::Sender<Offset>,
     /// What goes wrong; none for a log that never fails.
     chance: Mutex<Option<Chance>>,
+    /// The call that fails once more.
+    failing: Mutex<Option<&'static str>>,
 }
 
 struct State {
@@ -65,6 +67,7 @@ impl MemoryLog {
             state: Mutex::new(state),
             head: watch::Sender::new(Offset::START),
             chance: Mutex::new(chance),
+            failing: Mutex::default(),
         }
     }
 
@@ -162,6 +165,11 @@ impl MemoryLog {
         self.state().record.planned = Some(planned);
     }
 
+    /// The next call of this kind fails.
+    pub(crate) fn fail_next(&self, what: &'static str) {
+        *self.failing.lock().unwrap() = Some(what);
+    }
+
     /// No call fails any more.
     pub(crate) fn stop_failing(&self) {
         *self.chance() = None;
@@ -214,7 +222,13 @@ impl MemoryLog {
                 chance.hits(what)
             }
         };
-        match self.chance().as_ref().is_some_and(hits) {
+        let is_next = self
+            .failing
+            .lock()
+            .unwrap()
+            .take_if(|next| *next == what)
+            .is_some();
+        match is_next || self.chance().as_ref().is_some_and(hits) {
             true => Err(LogError::Unavailable {
                 reason: format!("made up in {what}"),
             }),
@@ -341,6 +355,17 @@ impl Log for MemoryLog {
         })
     }
 
+    async fn rewind_destination(&self, _: &str, to: Offset) -> Result<DestinationRecord, LogError> {
+        self.edit("rewind", None, |state| {
+            let record = &mut state.record;
+            (record.offset, record.planned) = (to, None);
+            (record.generation, record.next_batch) = (record.generation + 1, 1);
+            state.fence += 1;
+            true
+        })?;
+        Ok(self.record())
+    }
+
     // What follows is never asked by delivery.
 
     async fn write(&self, _: Vec<Write>) -> Result<Vec<Written>, WriteError> {
@@ -376,9 +401,6 @@ impl Log for MemoryLog {
         unreachable!()
     }
     async fn drop_destination(&self, _: &str) -> Result<(), LogError> {
-        unreachable!()
-    }
-    async fn rewind_destination(&self, _: &str, _: Offset) -> Result<DestinationRecord, LogError> {
         unreachable!()
     }
     async fn dead_letters(&self, _: &str, _: u64, _: usize) -> Result<Vec<DeadLetter>, LogError> {

@@ -20,6 +20,7 @@ mod faults;
 mod memory_log;
 mod scripted;
 mod sqlite;
+mod supervised;
 mod views;
 
 use chance::Chance;

@@ -56,6 +56,7 @@ pub(crate) struct Table {
     pub(crate) map_panics: usize,
     pub(crate) opened: usize,
     pub(crate) evolved: usize,
+    pub(crate) closed: usize,
     pub(crate) refreshed: usize,
     pub(crate) discarded: usize,
     /// The batch that the writer remembers: its number, its rows and what was answered.
@@ -238,7 +239,9 @@ impl Target for Scripted {
         self.table().discarded += 1;
     }
 
-    async fn close(&mut self) {}
+    async fn close(&mut self) {
+        self.table().closed += 1;
+    }
 }
 
 impl Table {

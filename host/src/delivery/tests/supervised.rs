@@ -1,0 +1,44 @@
+//! Starting, stopping, pausing and moving destinations, also when two do it at once or the store fails.
+
+use super::*;
+
+const A_WHILE: Duration = Duration::from_secs(3);
+
+#[tokio::test(start_paused = true)]
+async fn of_two_starts_at_once_one_worker_is_left_and_it_can_be_stopped() {
+    let bench = Bench::new();
+    bench.start().await;
+    tokio::time::sleep(A_WHILE).await;
+    tokio::join!(bench.start(), bench.start());
+    tokio::time::sleep(A_WHILE).await;
+    bench.deliveries.stop(ID).await;
+    let table = bench.target.table();
+    assert_eq!((table.opened, table.closed), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_whose_store_call_fails_can_be_tried_again() {
+    let bench = Bench::new();
+    bench.start().await;
+    bench.deliveries.pause(ID).await.unwrap();
+    let expected = put_many(&bench.log, 1);
+    bench.log.fail_next("destination");
+    assert!(bench.deliveries.resume(ID).await.is_err());
+    bench.deliveries.resume(ID).await.unwrap();
+    bench.settle().await;
+    assert_eq!(bench.rows(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rewind_that_the_store_refuses_leaves_the_destination_delivering() {
+    let bench = Bench::new();
+    bench.start().await;
+    bench.log.fail_next("rewind");
+    assert!(bench.deliveries.rewind(ID, Offset::START).await.is_err());
+    let expected = put_many(&bench.log, 1);
+    bench.settle().await;
+    assert_eq!(bench.rows(), expected);
+    bench.deliveries.rewind(ID, Offset::START).await.unwrap();
+    bench.settle().await;
+    assert_eq!((bench.rows().len(), bench.log.record().generation), (2, 2));
+}
