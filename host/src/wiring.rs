@@ -173,7 +173,8 @@ impl Core {
         for issue in issues {
             tracing::error!("a stored definition is left out: {issue}");
         }
-        let declared = definitions.declare(config).await?;
+        let mut declared = definitions.declare(config).await?;
+        declared.issues.extend(definitions.unknown_names());
         Ok(Self {
             log,
             plugins,
@@ -437,6 +438,23 @@ sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
         ] {
             assert!(found.lines().any(|found| found == line), "{line}\n{found}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_plugin_knows_is_refused_with_its_line_and_the_nearest_one() {
+        let text = "[defaults]\ntargetFileSizeMB = 1\nbatchSise = 1\nbatchSize = 1\n[plugin.sampel]\nx = 1\n";
+        let found = problems_with_plugin(text).await;
+        for line in [
+            "line 2: defaults.targetFileSizeMB: `targetFileSizeMB` is not a parameter of the host or of a plugin \
+             that is installed; did you mean `targetFileSizeMb`?",
+            "line 3: defaults.batchSise: `batchSise` is not a parameter of the host or of a plugin that is \
+             installed; did you mean `batchSize`?",
+            "line 5: plugin.sampel: `sampel` is not the name of a plugin that is installed; see `lakefeed plugins \
+             list`; did you mean `sample`?",
+        ] {
+            assert!(found.lines().any(|found| found == line), "{line}\n{found}");
+        }
+        assert_eq!(found.lines().count(), 3, "{found}");
     }
 
     #[tokio::test]

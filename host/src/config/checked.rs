@@ -169,7 +169,7 @@ impl Checker<'_> {
             folder: self.folder.to_owned(),
             store_url: self.store_url(&written.store.url),
             plugins: self.plugins(written.plugins),
-            log_level: written.log.level,
+            log_level: self.log_level(written.log.level),
             log_format: written.log.format,
             defaults: self.json(written.defaults),
             plugin_settings: written
@@ -278,6 +278,13 @@ impl Checker<'_> {
             self.refuse(key, "must be more than 0 milliseconds");
         }
         Duration::from_millis(milliseconds)
+    }
+
+    fn log_level(&mut self, level: String) -> String {
+        if let Err(message) = super::level::check(&level) {
+            self.refuse("log.level", message);
+        }
+        level
     }
 
     fn store_url(&mut self, url: &str) -> String {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod checked;
 mod error;
+mod level;
 mod secret;
 pub mod written;
 

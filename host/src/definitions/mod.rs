@@ -27,6 +27,7 @@ pub mod destination;
 mod parameter;
 mod reach;
 mod selection;
+mod unknown;
 mod views;
 
 pub use destination::Origin;
