@@ -93,8 +93,11 @@ fn refuse_blocked(plan: &EvolutionPlan) -> Result<(), PluginError> {
         .filter(|ddl| !ddl.is_empty())
         .collect();
     let hint = match statements.is_empty() {
-        true => "change the table or the view by hand, then resume".to_owned(),
-        false => format!("run by hand: {}; then resume", statements.join("; ")),
+        true => "change the table or the view by hand, then `$resume` the destination".to_owned(),
+        false => format!(
+            "run by hand: {}; then `$resume` the destination",
+            statements.join("; ")
+        ),
     };
     let message = format!(
         "table `{}` does not fit the view: {}",
@@ -121,5 +124,5 @@ fn missing_columns(plan: &EvolutionPlan) -> PluginError {
         .collect();
     let message = format!("table `{}` lacks the columns {}", plan.table, columns.join(", "));
     PluginError::new(Category::SchemaIncompatible, "DELIVERY-002", message)
-        .hint("add them by hand, or set `autoEvolve = true`; then resume")
+        .hint("add them by hand, or set `autoEvolve = true`; then `$resume` the destination")
 }

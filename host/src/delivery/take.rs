@@ -142,7 +142,7 @@ impl Worker {
             topic::Decision::NotWanted => Ok(false),
             topic::Decision::NoTopic => {
                 let message = format!(
-                    "there is no topic `{}`; create it again, then resume",
+                    "there is no topic `{}`; create it again, then `$resume` the destination",
                     self.spec.topic
                 );
                 Err(halt("DELIVERY-008", message))

@@ -319,7 +319,7 @@ impl Worker {
     fn bad_target(&self, code: &str, reason: &str) -> Halt {
         let count = self.spec.target.max_consecutive_refusals;
         let message = format!(
-            "{count} changes in a row were refused with code {code}: {reason}; mend the target, then resume"
+            "{count} changes in a row were refused with code {code}: {reason}; mend the target, then `$resume` the destination"
         );
         Halt {
             code: "DELIVERY-010".to_owned(),

@@ -70,8 +70,59 @@ pub(super) async fn status(app: &App, ask: &Ask, id: &str) -> Result<Response, O
     if !matches!(ask.method, Method::GET | Method::HEAD) {
         return Err(Outcome::method_not_allowed("GET"));
     }
+    resource(app, id).await?;
+    shown(app, id).await
+}
+
+/// `$pause`: delivery stops after the write under way, also over restarts; answers `$status`.
+pub(super) async fn pause(app: &Arc<App>, ask: &Ask, id: &str) -> Result<Response, Outcome> {
+    if ask.method != Method::POST {
+        return Err(Outcome::method_not_allowed("POST"));
+    }
+    resource(app, id).await?;
+    let (owned, name) = (Arc::clone(app), id.to_owned());
+    whole(async move {
+        let _turn = owned.destination_turn.lock().await;
+        Ok(owned.deliveries.pause(&name).await?)
+    })
+    .await?;
+    shown(app, id).await
+}
+
+/// `$resume`: delivers again from where it stood, after a pause or a halt; answers `$status`.
+pub(super) async fn resume(app: &Arc<App>, ask: &Ask, id: &str) -> Result<Response, Outcome> {
+    if ask.method != Method::POST {
+        return Err(Outcome::method_not_allowed("POST"));
+    }
+    let stored = resource(app, id).await?;
+    let (owned, name) = (Arc::clone(app), id.to_owned());
+    whole(async move {
+        let _turn = owned.destination_turn.lock().await;
+        // One that could not be started with the host is checked again: what was missing may be here now.
+        let spec = match owned.deliveries.live(&name) {
+            Some(_) => None,
+            None => {
+                let resource = serde_json::from_slice(&stored.resource).map_err(|_| Outcome::internal())?;
+                Some(owned.definitions.check_destination(&resource, Origin::Request)?)
+            }
+        };
+        owned.deliveries.resume(&name).await?;
+        match spec {
+            Some(spec) => Ok(owned.deliveries.start(spec).await?),
+            None => Ok(()),
+        }
+    })
+    .await?;
+    shown(app, id).await
+}
+
+/// The living resource of an id, or 404.
+pub(super) async fn resource(app: &App, id: &str) -> Result<Version, Outcome> {
     let key = read::key(DESTINATION, id)?;
-    living(app, &key).await?.ok_or_else(|| read::not_found(&key))?;
+    living(app, &key).await?.ok_or_else(|| read::not_found(&key))
+}
+
+async fn shown(app: &App, id: &str) -> Result<Response, Outcome> {
     match overview::one(app, id).await? {
         Some(status) => Ok(respond::fhir_json(StatusCode::OK, &status.parameters())),
         // The resource without a record: it is not delivered to, which its creation never leaves so.

@@ -88,7 +88,7 @@ fn search_parameters(name: &str) -> Vec<Value> {
 fn operations(name: &str) -> Vec<Value> {
     const BASE: &str = "http://health-samurai.io/fhir/core/OperationDefinition";
     let names: &[&str] = match name {
-        "AidboxTopicDestination" => &["status"],
+        "AidboxTopicDestination" => &["status", "pause", "resume", "dead-letters"],
         "ViewDefinition" => &["materialize", "run"],
         _ => &[],
     };

@@ -22,6 +22,7 @@ use outcome::Outcome;
 mod ask;
 mod auth;
 mod bundle;
+mod dead_letters;
 mod destination;
 mod health;
 mod history;

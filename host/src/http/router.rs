@@ -19,8 +19,8 @@ use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    destination, health, history, materialize, metadata, metrics, page, plugins, read, run, search, topic,
-    view, write,
+    dead_letters, destination, health, history, materialize, metadata, metrics, page, plugins, read, run,
+    search, topic, view, write,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -214,6 +214,11 @@ async fn on_operation(
 ) -> Result<Response, Outcome> {
     match (resource_type, operation, id) {
         (destination::DESTINATION, "status", Some(id)) => destination::status(app, ask, id).await,
+        (destination::DESTINATION, "pause", Some(id)) => destination::pause(app, ask, id).await,
+        (destination::DESTINATION, "resume", Some(id)) => destination::resume(app, ask, id).await,
+        (destination::DESTINATION, "dead-letters", Some(id)) => {
+            dead_letters::dead_letters(app, ask, id).await
+        }
         (view::VIEW, "materialize", id) => materialize::materialize(app, ask, id).await,
         (view::VIEW, "run", id) => run::run(app, ask, id).await,
         _ => Err(Outcome::not_found("there is no such operation here")),

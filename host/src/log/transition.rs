@@ -52,6 +52,14 @@ impl DestinationRecord {
         }
         self.offset = ack.through;
         self.counters += ack.counters;
+        if let Some(letter) = ack.dead_letters.last() {
+            let error = LastError {
+                at: ack.at,
+                code: letter.code.clone(),
+                message: format!("a change was set aside: {}; see `$dead-letters`", letter.message),
+            };
+            self.fail(error, Counters::default());
+        }
         if ack.batch_done {
             self.planned = None;
             self.next_batch += 1;

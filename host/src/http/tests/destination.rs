@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Host;
 use crate::change::{Body, Matched, ResourceKey};
-use crate::log::{Action, Precondition, Write};
+use crate::log::{Ack, Action, NewDeadLetter, Precondition, Write};
 
 #[tokio::test]
 async fn put_and_patch_are_405() {
@@ -176,6 +176,84 @@ async fn a_post_with_an_id_that_is_taken_is_409_or_with_if_none_exist_the_one_th
     assert_eq!(
         (again.status, again.json()["topic"].as_str()),
         (200, Some("http://t"))
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_destination_is_paused_and_goes_on_by_request() {
+    let host = Host::start().await;
+    let path = "/fhir/AidboxTopicDestination/d";
+    assert_eq!(
+        host.ask(&format!("POST {path}/$pause"), "").await.outcome(),
+        "404 not-found"
+    );
+    stored(&host).await;
+    assert_eq!(host.get(&format!("{path}/$pause")).await.status, 405);
+    let paused = host.ask(&format!("POST {path}/$pause"), "").await;
+    assert_eq!(paused.status, 200, "{}", paused.text());
+    assert!(
+        paused
+            .text()
+            .contains(r#"{"name":"state","valueString":"paused"}"#),
+        "{}",
+        paused.text()
+    );
+    // It runs nowhere and is checked again: without plugins it cannot be started, and stays paused.
+    let refused = host.ask(&format!("POST {path}/$resume"), "").await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let record = host.log.destination("d").await.unwrap().unwrap();
+    assert_eq!(record.state, crate::log::DestinationState::Paused);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn dead_letters_come_in_pages_and_tell_what_they_hold_only_when_asked() {
+    let host = Host::start().await;
+    stored(&host).await;
+    host.put_patient("a", "Ash").await;
+    let (fence, _) = host.log.take_destination("d").await.unwrap();
+    let through = *host.log.head().borrow();
+    let letter = |code: &str| NewDeadLetter {
+        offset: through,
+        key: ResourceKey::new("Patient", "a").unwrap(),
+        version: crate::change::Sequence(1),
+        code: code.to_owned(),
+        message: "the target refused the change".to_owned(),
+        detail: Some("family Ash".to_owned()),
+        row: Some(0),
+        column: Some("family".to_owned()),
+        rows: Some("[]".to_owned()),
+    };
+    let ack = Ack {
+        through,
+        dead_letters: vec![letter("T-1"), letter("T-2")],
+        ..Ack::default()
+    };
+    host.log.ack("d", fence, ack).await.unwrap();
+    let path = "/fhir/AidboxTopicDestination/d/$dead-letters";
+    let first = host.get(&format!("{path}?_count=1")).await;
+    assert!(
+        first.text().contains("T-1") && !first.text().contains("Ash"),
+        "{}",
+        first.text()
+    );
+    let list = first.json()["parameter"].as_array().unwrap().clone();
+    let next = list.last().unwrap()["valueDecimal"].clone();
+    let second = host.get(&format!("{path}?_after={next}&_detail=true")).await;
+    assert!(
+        second.text().contains("T-2")
+            && second.text().contains("family Ash")
+            && !second.text().contains("T-1"),
+        "{}",
+        second.text()
+    );
+    assert_eq!(host.get(&format!("{path}?_after=x")).await.status, 400);
+    let status = host.get("/fhir/AidboxTopicDestination/d/$status").await;
+    assert!(
+        status.text().contains("a change was set aside"),
+        "{}",
+        status.text()
     );
     host.stop().await;
 }

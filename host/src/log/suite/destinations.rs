@@ -178,6 +178,8 @@ pub(crate) async fn an_ack_moves_offset_counters_and_dead_letters_together(store
     let record = log.destination("d").await.unwrap().unwrap();
     assert_eq!((record.offset, record.acked_at), (places[3], Some(Timestamp(77))));
     assert_eq!((record.counters.delivered, record.counters.rows), (4, 18));
+    let codes: Vec<&str> = record.last_errors.iter().map(|error| &*error.code).collect();
+    assert_eq!(codes, vec![letter(places[1]).code; 2]);
     let letters = log.dead_letters("d", 0, 10).await.unwrap();
     let kept: Vec<NewDeadLetter> = letters.iter().map(|dead| dead.letter.clone()).collect();
     assert_eq!(kept, [letter(places[1]), letter(places[3])]);
