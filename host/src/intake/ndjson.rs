@@ -115,14 +115,21 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        // A link to a folder above would never end, so links are not followed.
+        let path = entry.path();
+        // A link to a folder above would never end, so links to folders are not followed.
         if entry.file_type()?.is_dir() {
-            collect(&entry.path(), found)?;
-        } else if is_ndjson(&entry.path()) {
-            found.push(entry.path());
+            collect(&path, found)?;
+        } else if is_ndjson(&path) && may_be_read(&path) {
+            found.push(path);
         }
     }
     Ok(())
+}
+
+/// A regular file, or a link to one: the opening of a pipe would wait for a writer that never comes. What cannot
+/// be looked at stays, so that the import says why.
+fn may_be_read(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |metadata| metadata.is_file())
 }
 
 fn is_ndjson(path: &Path) -> bool {

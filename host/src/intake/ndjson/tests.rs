@@ -117,3 +117,18 @@ fn a_path_without_ndjson_is_refused_by_name() {
         Err(ImportError::Read { .. })
     ));
 }
+
+#[test]
+fn a_pipe_among_the_files_is_passed_by_and_does_not_hold_up_the_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.ndjson");
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir(folder.path().join("b.ndjson")).unwrap();
+    let link = folder.path().join("c.ndjson");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(folder.path().join("d.ndjson"))
+        .status();
+    assert!(pipe.unwrap().success());
+    assert_eq!(files(folder.path()).unwrap(), [file, link]);
+}
