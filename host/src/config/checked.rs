@@ -19,6 +19,8 @@ pub use super::written::{LogFormat, Trust};
 pub struct Config {
     /// The file's text, for the lines of what is found wrong later.
     source: String,
+    /// The file, absolute, if it was read from one.
+    pub file: Option<PathBuf>,
     /// The folder that relative paths start at.
     pub folder: PathBuf,
     /// The HTTP listener.
@@ -166,6 +168,7 @@ impl Checker<'_> {
     fn config(&mut self, written: Written) -> Config {
         Config {
             source: String::new(),
+            file: None,
             folder: self.folder.to_owned(),
             store_url: self.store_url(&written.store.url),
             plugins: self.plugins(written.plugins),

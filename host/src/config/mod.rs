@@ -27,7 +27,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from("."));
-    read(&text, &folder).map_err(|errors| errors.in_file(path))
+    let mut config = read(&text, &folder).map_err(|errors| errors.in_file(path))?;
+    config.file = path.file_name().map(|name| folder.join(name));
+    Ok(config)
 }
 
 /// Reads and checks the text of a configuration whose relative paths start at `folder`.

@@ -401,7 +401,7 @@ impl Check<'_> {
         }
     }
 
-    /// Paths made absolute and checked against `[access]`, secrets' names replaced by what they refer to.
+    /// Paths made absolute and checked against `[access]` and what is the host's own, secrets' names replaced by what they refer to.
     fn reachable(&mut self, given: &[Given]) -> Vec<Given> {
         given
             .iter()
@@ -427,6 +427,7 @@ impl Check<'_> {
         let text = given.value.as_str().unwrap_or_default();
         let settings = &self.definitions.settings;
         let checked = reach::place(text, &settings.folder).and_then(|place| {
+            reach::spare(&place, settings)?;
             let is_own = matches!(self.origin, Origin::File(_)) || given.place.starts_with("defaults.");
             if is_own {
                 Ok(place)

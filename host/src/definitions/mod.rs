@@ -60,6 +60,11 @@ pub struct Settings {
     pub secrets: BTreeMap<String, SecretReference>,
     /// What requests may reach.
     pub access: Access,
+    /// The store's file. No destination may name it, what stands beside it, or its folder.
+    pub store: Option<PathBuf>,
+    /// The configuration's file, and the folders of the plugins and the state. No destination may name them or what
+    /// lies in them.
+    pub protected: Vec<PathBuf>,
 }
 
 impl From<&Config> for Settings {
@@ -70,6 +75,8 @@ impl From<&Config> for Settings {
             plugin_settings: config.plugin_settings.clone(),
             secrets: config.secrets.clone(),
             access: config.access.clone(),
+            store: reach::store_file(config),
+            protected: reach::own_places(config),
         }
     }
 }

@@ -1,8 +1,11 @@
-//! What a request may name: local folders and URLs of `[access]`.
+//! What a destination may name: a request local folders and URLs of `[access]`, and nobody what is the host's own.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::Settings;
+use crate::config::Config;
+use crate::log::StoreUrl;
+use crate::plugin;
 
 /// Where a place lies that a parameter names.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +27,64 @@ pub(super) fn place(text: &str, folder: &Path) -> Result<Place, String> {
         None if text.is_empty() => Err("is empty; name a path or URL".to_owned()),
         None => Ok(Place::Local(normal(&folder.join(text)))),
     }
+}
+
+/// The store's file, where the store is one.
+pub(super) fn store_file(config: &Config) -> Option<PathBuf> {
+    let StoreUrl::Sqlite(file) = StoreUrl::parse(&config.store_url).ok()?;
+    Some(config.folder.join(file))
+}
+
+/// What is the host's own besides the store: its configuration, its plugins and its state.
+pub(super) fn own_places(config: &Config) -> Vec<PathBuf> {
+    let plugins = &config.plugins;
+    let beside = plugin::executable_folder().map(|folder| folder.join("plugins"));
+    let mut places = plugins.dirs.clone();
+    places.push(plugins.state.clone());
+    places.extend(beside.ok());
+    places.extend(config.file.clone());
+    places
+}
+
+/// Refuses what is the host's own, whoever wrote the parameter: rows over the store, the configuration or a plugin
+/// would be the end of it. What to do is in the answer.
+pub(super) fn spare(place: &Place, settings: &Settings) -> Result<(), String> {
+    let Place::Local(path) = place else {
+        return Ok(());
+    };
+    let path = resolved(path);
+    if let Some(store) = settings.store.as_deref().map(resolved) {
+        if store.parent() == Some(&path) {
+            return Err(
+                "is the folder that holds lakefeed's store; name a folder below it, or another".to_owned(),
+            );
+        }
+        if SIBLINGS
+            .iter()
+            .any(|suffix| path.starts_with(beside(&store, suffix)))
+        {
+            return Err("is lakefeed's store; name another place".to_owned());
+        }
+    }
+    if settings
+        .protected
+        .iter()
+        .any(|own| path.starts_with(resolved(own)))
+    {
+        return Err(
+            "lies in what lakefeed runs from (configuration, plugins, state); name another place".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// What the store's file and the files beside it end in.
+const SIBLINGS: [&str; 5] = ["", "-wal", "-shm", "-journal", "-lock"];
+
+fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Whether a request may name a place; if not, what to do.
@@ -124,6 +185,44 @@ mod tests {
         assert!(!allowed(path, "tables/../../elsewhere"));
         assert!(!allowed(path, "/etc"));
         assert!(!allowed(path, ""));
+    }
+
+    #[test]
+    fn no_destination_names_the_store_the_configuration_the_plugins_or_the_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::write(path.join("store.db"), "").unwrap();
+        std::fs::write(path.join("lakefeed.toml"), "").unwrap();
+        std::fs::create_dir(path.join("plugins")).unwrap();
+        std::os::unix::fs::symlink(path.join("store.db"), path.join("link")).unwrap();
+        let text =
+            "[store]\nurl = \"sqlite://store.db\"\n[plugins]\ndirs = [\"plugins\"]\nstate = \"state\"\n";
+        std::fs::write(path.join("lakefeed.toml"), text).unwrap();
+        let config = crate::config::load(&path.join("lakefeed.toml")).unwrap();
+        let settings = Settings::from(&config);
+        let spared = |text: &str| spare(&place(text, path).unwrap(), &settings);
+        for own in [
+            ".",
+            "store.db",
+            "store.db-wal",
+            "store.db-shm",
+            "store.db-journal",
+            "store.db-lock",
+            "tables/../store.db",
+            "link",
+            "lakefeed.toml",
+            "plugins",
+            "plugins/delta/plugin.toml",
+            "state/verified",
+        ] {
+            let refused = spared(own).unwrap_err();
+            assert!(refused.contains("; name "), "{own}: {refused}");
+        }
+        let beside = plugin::executable_folder().unwrap().join("plugins/x");
+        assert!(spared(beside.to_str().unwrap()).is_err());
+        for other in ["tables", "store.db.ndjson", "plugins-rows", "s3://store.db/x"] {
+            assert_eq!(spared(other), Ok(()), "{other}");
+        }
     }
 
     #[test]
