@@ -129,6 +129,32 @@ fn a_declared_destination_may_not_be_pointed_at_another_table() {
 }
 
 #[test]
+fn the_file_and_its_defaults_may_not_point_a_destination_at_the_host_s_own_files() {
+    let config = destination("patients", "Patient", "patient_version", "");
+    for own in [
+        ".",
+        "lakefeed.db",
+        "lakefeed.db-wal",
+        "lakefeed.toml",
+        ".lakefeed/x",
+    ] {
+        let site = configured(&config.replace("lake/patients", own));
+        let said = site.run(&["run"]).refused();
+        assert!(
+            said.contains("`tablePath`") && said.contains("; name "),
+            "{own}: {said}"
+        );
+    }
+    let defaults = "[defaults]\ntablePath = \"lakefeed.db\"\n\n";
+    let site = configured(&format!(
+        "{defaults}{}",
+        config.replace("tablePath = \"lake/patients\"", "")
+    ));
+    let said = site.run(&["run"]).refused();
+    assert!(said.contains("lakefeed's store"), "{said}");
+}
+
+#[test]
 fn schema_prints_what_the_file_may_hold() {
     let schema = Site::new("").run(&["schema"]).succeeded().json();
     assert!(
