@@ -67,6 +67,7 @@ impl Check<'_> {
         let id = self.id(resource);
         let topic = self.topic(resource);
         self.kind(resource);
+        self.status(resource);
         let given = self.given(resource);
         let view = self.view(&given);
         self.initial_export(&given);
@@ -129,6 +130,15 @@ impl Check<'_> {
                 self.refuse(IssueCode::NotFound, place, text);
                 None
             }
+        }
+    }
+
+    /// Nothing reads a status but this: one that is not active would be delivered to all the same.
+    fn status(&mut self, resource: &Value) {
+        let is_declared = self.origin != Origin::Request;
+        if !is_declared && resource.get("status").is_some_and(|status| status != "active") {
+            let text = "only `active` is taken; POST `$pause` to a destination to stop delivery to it";
+            self.refuse(IssueCode::NotSupported, self.place("status"), text);
         }
     }
 

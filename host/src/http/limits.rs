@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -83,6 +84,24 @@ impl BodyReader {
             limits: limits.clone(),
             memory: Arc::new(Semaphore::new(kib.min(Semaphore::MAX_PERMITS))),
         }
+    }
+
+    /// Refuses a head that is too long. A much longer one does not get here: the connection answers it.
+    pub(super) fn check_head(&self, head: &Parts) -> Result<(), Outcome> {
+        let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        let fields = head.headers.iter();
+        // A line has `: ` and its end besides.
+        let bytes = fields.fold(path, |bytes, (name, value)| {
+            bytes + name.as_str().len() + value.len() + 4
+        });
+        if bytes <= self.limits.max_header_bytes {
+            return Ok(());
+        }
+        Err(Outcome::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "too-long",
+            format!("a request's head may have {} bytes", self.limits.max_header_bytes),
+        ))
     }
 
     /// Reads a body whole.

@@ -53,7 +53,7 @@ fn resource(name: &'static str) -> Value {
         "versioning": "versioned-update",
         "readHistory": true,
         "updateCreate": !is_fixed,
-        "conditionalCreate": false,
+        "conditionalCreate": true,
         "conditionalRead": "full-support",
         "conditionalUpdate": false,
         "conditionalDelete": "not-supported",

@@ -104,6 +104,14 @@ impl Outcome {
         }
     }
 
+    /// The same with the `Allow` header, which a 405 has; it may be empty.
+    pub(super) fn allowing(self, allowed: &'static str) -> Self {
+        Self {
+            header: Some((ALLOW, HeaderValue::from_static(allowed))),
+            ..self
+        }
+    }
+
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized() -> Self {
         Self {
@@ -114,7 +122,7 @@ impl Outcome {
             ..Self::new(
                 StatusCode::UNAUTHORIZED,
                 "login",
-                "the client's name and secret are required",
+                "the client's name and secret are missing or wrong",
             )
         }
     }

@@ -27,11 +27,10 @@ pub(super) async fn vread(
     version: &str,
 ) -> Result<Response, Outcome> {
     let key = key(resource_type, id)?;
-    let found = match version.parse() {
-        Ok(sequence) => app.log.version(&key, Sequence(sequence)).await?,
-        Err(_) => None,
-    };
-    answer(ask, &key, found)
+    let none = || Outcome::not_found(format!("{key} has no version {version}"));
+    let sequence = version.parse().map_err(|_| none())?;
+    let found = app.log.version(&key, Sequence(sequence)).await?;
+    answer(ask, &key, Some(found.ok_or_else(none)?))
 }
 
 /// The key in a path that is read: an id that cannot exist is not found.

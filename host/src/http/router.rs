@@ -95,6 +95,7 @@ fn dress(response: &mut Response, media_type: Option<&'static str>) {
 impl Inner {
     async fn guarded(&self, request: Request, route: &Route) -> Result<Response, Outcome> {
         let (parts, body) = request.into_parts();
+        self.bodies.check_head(&parts)?;
         if !(*route == Route::Health && self.settings.access.has_clients()) {
             self.settings.access.check(&parts.headers, &parts.uri)?;
         }
@@ -148,7 +149,8 @@ impl Inner {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "not-supported",
                 "this server takes no bundles; send each resource to its own address",
-            )),
+            )
+            .allowing("")),
             Route::Type(name) => on_type(app, ask, name).await,
             Route::TypeSearch(name) => search::by_post(app, ask, name).await,
             Route::Instance(name, id) => on_instance(app, ask, name, id).await,

@@ -150,6 +150,7 @@ fn builder(limits: &Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(100)
-        .max_buf_size(limits.max_header_bytes.max(8192));
+        // Heads up to twice the limit are read, so that they are answered with the reason.
+        .max_buf_size(limits.max_header_bytes.saturating_mul(2).max(8192));
     builder
 }

@@ -14,7 +14,9 @@ pub fn if_match(value: &str) -> Option<Precondition> {
     let tag = value.strip_prefix("W/").unwrap_or(value);
     let version = match tag.strip_prefix('"') {
         Some(quoted) => quoted.strip_suffix('"')?,
-        None => tag,
+        // What is not quoted is a number, not a tag.
+        None if tag.bytes().all(|byte| byte.is_ascii_digit()) => tag,
+        None => return None,
     };
     if version.is_empty() || version.contains(['"', ',', ' ']) {
         return None;
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_list_of_tags_or_half_a_tag_is_not_taken_for_something_else() {
-        for text in ["", "W/\"30", "\"1\", \"2\"", "1,2", "W/"] {
+        for text in ["", "W/\"30", "\"1\", \"2\"", "1,2", "W/", "garbage"] {
             assert_eq!(if_match(text), None, "{text}");
         }
     }

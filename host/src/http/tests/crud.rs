@@ -456,3 +456,26 @@ async fn the_health_check_passes_while_the_store_answers() {
     assert!(json["checks"]["db:responseTime"].is_array());
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_version_that_was_never_made_is_404_by_its_number() {
+    let host = Host::start().await;
+    host.put_patient("p-1", "Ash").await;
+    let answer = host.get("/fhir/Patient/p-1/_history/999").await;
+    assert_eq!(answer.outcome(), "404 not-found");
+    assert!(
+        answer.text().contains("Patient/p-1 has no version 999"),
+        "{}",
+        answer.text()
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_bundle_is_405_with_the_header_that_a_405_has() {
+    let host = Host::start().await;
+    let answer = host.ask("POST /fhir", "{}").await;
+    assert_eq!(answer.outcome(), "405 not-supported");
+    assert!(answer.headers.iter().any(|(name, _)| name == "allow"));
+    host.stop().await;
+}

@@ -30,6 +30,7 @@ async fn everything_that_is_wrong_with_a_destination_is_said_at_once() {
         "meta": {"profile": ["http://health-samurai.io/fhir/core/StructureDefinition/aidboxtopicdestination-dataLakehouseAtLeastOnceProfile"]},
         "topic": "http://nowhere",
         "kind": "data-lakehouse-at-least-once",
+        "status": "off",
         "parameter": [
             {"name": "viewDefinition", "valueString": "nothing"},
             {"name": "batchSize", "valueString": "many"},
@@ -45,7 +46,7 @@ async fn everything_that_is_wrong_with_a_destination_is_said_at_once() {
         .map(|issue| issue["expression"][0].as_str().unwrap())
         .collect();
     assert_eq!(answer.status, 422, "{}", answer.text());
-    for part in ["topic", "parameter[0]", "parameter[1]", "parameter[2]"] {
+    for part in ["topic", "status", "parameter[0]", "parameter[1]", "parameter[2]"] {
         assert!(
             places.iter().any(|place| place.contains(part)),
             "{part}: {}",

@@ -59,10 +59,15 @@ async fn a_body_that_trickles_is_answered_408() {
 async fn a_bomb_of_headers_is_refused() {
     let host = Host::start().await;
     let large = format!(
-        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n",
         "x".repeat(100_000)
     );
     assert_eq!(host.say(large.as_bytes()).await.status, 431);
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n",
+        "x".repeat(33_000)
+    );
+    assert_eq!(host.say(long.as_bytes()).await.outcome(), "431 too-long");
     let many = format!(
         "GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
         "X: y\r\n".repeat(500)
