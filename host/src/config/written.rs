@@ -60,7 +60,7 @@ pub struct Http {
     pub request_timeout_ms: u64,
     /// The longest time a connection may wait for a request's head, in milliseconds.
     pub header_timeout_ms: u64,
-    /// How many connections may be open at a time; more wait to be accepted.
+    /// How many connections may be open at a time; more get 503 with Retry-After.
     pub max_connections: usize,
     /// How many requests may be worked on at a time; more get 503 with Retry-After.
     pub max_requests: usize,
