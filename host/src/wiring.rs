@@ -25,6 +25,8 @@ use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
 
 /// How long destinations may finish what is under way when the host stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the store may take to close.
+const CLOSE: Duration = Duration::from_secs(1);
 /// The most bytes of rows that one `$run` answers.
 const RUN_BYTES: usize = 64 << 20;
 
@@ -137,10 +139,27 @@ impl Host {
             };
             tracing::info!("listening on {scheme}://{address}");
         }
-        let served = http::serve(self.listener, Arc::clone(&self.app), self.settings, shutdown).await;
-        tracing::info!("stopping");
-        self.app.deliveries.drain_and_stop(DRAIN).await;
-        self.app.log.close().await;
+        let Self {
+            app,
+            settings,
+            listener,
+        } = self;
+        let serving = async {
+            let served = http::serve(listener, Arc::clone(&app), settings, shutdown.clone()).await;
+            shutdown.cancel();
+            served
+        };
+        // Requests and destinations end side by side, so that a slow client and a slow target together take no
+        // longer than one of them.
+        let draining = async {
+            shutdown.cancelled().await;
+            tracing::info!("stopping");
+            app.deliveries.drain_and_stop(DRAIN).await;
+        };
+        let (served, ()) = tokio::join!(serving, draining);
+        if tokio::time::timeout(CLOSE, app.log.close()).await.is_err() {
+            tracing::warn!("the store did not close in time; nothing that was acknowledged is lost");
+        }
         Ok(served?)
     }
 }

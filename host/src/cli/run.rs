@@ -22,6 +22,11 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
         }
         stop.cancel();
     });
-    Host::start(config).await?.serve(shutdown).await?;
+    let host = tokio::select! {
+        host = Host::start(config) => host?,
+        // Nothing is served yet, so nobody waits for an end in good order.
+        () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    host.serve(shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }

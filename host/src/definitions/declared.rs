@@ -17,18 +17,7 @@ use crate::issue::{Issue, IssueCode};
 use crate::log::{Action, LogError, Precondition, Write, WriteError, Written};
 
 /// The space of the store that remembers which destinations were declared.
-const SPACE: &str = "declared-destination";
-
-/// The parameters that say where a destination's rows go and what they are; a change of one makes another
-/// destination.
-pub const IDENTITY: [&str; 6] = [
-    "topic",
-    "viewDefinition",
-    "tableName",
-    "tablePath",
-    "writeMode",
-    "writer",
-];
+pub(super) const SPACE: &str = "declared-destination";
 
 /// The resource of a declared destination. Secrets are masked.
 pub fn destination_resource(table: &Map<String, Value>) -> Value {
@@ -45,24 +34,6 @@ pub fn destination_resource(table: &Map<String, Value>) -> Value {
         "status": "active",
         "parameter": parameters,
     })
-}
-
-/// Which of the identity's members differ between two resources of a destination.
-pub fn changed_identity(stored: &Value, declared: &Value) -> Vec<&'static str> {
-    let value = |resource: &Value, name: &str| -> Value {
-        if name == "topic" {
-            return resource["topic"].clone();
-        }
-        let parameters = resource["parameter"].as_array().cloned().unwrap_or_default();
-        parameters
-            .into_iter()
-            .find(|parameter| parameter["name"] == name)
-            .unwrap_or_default()
-    };
-    IDENTITY
-        .into_iter()
-        .filter(|name| value(stored, name) != value(declared, name))
-        .collect()
 }
 
 /// Whether two resources say the same, leaving aside what the store adds.
@@ -166,9 +137,10 @@ impl Definitions {
             );
             return Ok(());
         }
-        let is_changed = self.store("ViewDefinition", id, definition).await?.is_some();
+        self.store("ViewDefinition", id, definition).await?;
         let name = definition["name"].as_str().unwrap_or_default();
-        if !is_changed && self.views.kind(name).is_some() {
+        // Asked of the kept copy, since a crash may have come between the resource and the copy.
+        if self.views.is_current(name, definition) {
             return Ok(());
         }
         match self.views.materialize(definition, "view").await {
@@ -200,13 +172,14 @@ impl Definitions {
             }
         };
         let resource = destination_resource(table);
-        if let Some(issue) = self.refuse_other_target(&spec.id, &resource, index).await? {
+        if let Some(issue) = self.refuse_other_target(&spec, index).await? {
             declared.issues.push(issue);
             return Ok(());
         }
         // The record comes first: a resource without one would never be delivered to.
         if self.log.destination(&spec.id).await?.is_none() {
             let start = *self.log.head().borrow();
+            self.keep_identity(&spec).await?;
             self.log.create_destination(&spec.id, start).await?;
         }
         self.log.put_kept(SPACE, &spec.id, b"").await?;
@@ -217,27 +190,18 @@ impl Definitions {
 
     async fn refuse_other_target(
         &self,
-        id: &str,
-        resource: &Value,
+        spec: &DestinationSpec,
         index: usize,
     ) -> Result<Option<Issue>, LogError> {
-        let Some(stored) = self.living("AidboxTopicDestination", id).await? else {
-            return Ok(None);
-        };
-        let stored: Value = serde_json::from_slice(&stored.resource).unwrap_or_default();
-        let changed = changed_identity(&stored, resource);
+        let changed = self.changed_identity(spec).await?;
         let Some(first) = changed.first() else {
             return Ok(None);
         };
-        let text = format!(
-            "`{}` differs from the stored destination `{id}`, whose offset counts what its table holds; \
-             give the new one another id, or delete the old one first: DELETE /fhir/AidboxTopicDestination/{id}",
-            changed.join("`, `")
-        );
+        let place = format!("destination[{index}].{first}");
         Ok(Some(Issue::new(
             IssueCode::Conflict,
-            format!("destination[{index}].{first}"),
-            text,
+            place,
+            goes_elsewhere(&spec.id, &changed),
         )))
     }
 
@@ -277,7 +241,7 @@ impl Definitions {
         }
     }
 
-    async fn living(&self, resource_type: &str, id: &str) -> Result<Option<Version>, LogError> {
+    pub(super) async fn living(&self, resource_type: &str, id: &str) -> Result<Option<Version>, LogError> {
         let Ok(key) = ResourceKey::new(resource_type, id) else {
             return Ok(None);
         };
@@ -293,13 +257,41 @@ impl Definitions {
         let kept = self.log.all_kept(SPACE).await?;
         let is_declared =
             |id: &str| declared.iter().any(|spec| spec.id == id) || kept.iter().any(|(name, _)| name == id);
-        let stored = super::destination::stored(&*self.log).await?;
-        Ok(stored
-            .into_iter()
-            .filter(|(id, _)| !is_declared(id))
-            .map(|(id, resource)| (id, self.check_destination(&resource, Origin::Request)))
-            .collect())
+        let mut made = Vec::new();
+        for (id, resource) in super::destination::stored(&*self.log).await? {
+            if !is_declared(&id) {
+                let checked = self.check_made(&resource).await?;
+                made.push((id, checked));
+            }
+        }
+        Ok(made)
     }
+
+    async fn check_made(&self, resource: &Value) -> Result<Result<DestinationSpec, Vec<Issue>>, LogError> {
+        let spec = match self.check_destination(resource, Origin::Request) {
+            Ok(spec) => spec,
+            Err(issues) => return Ok(Err(issues)),
+        };
+        let changed = self.changed_identity(&spec).await?;
+        if changed.is_empty() {
+            return Ok(Ok(spec));
+        }
+        let text = goes_elsewhere(&spec.id, &changed);
+        Ok(Err(vec![Issue::new(
+            IssueCode::Conflict,
+            "AidboxTopicDestination.parameter",
+            text,
+        )]))
+    }
+}
+
+fn goes_elsewhere(id: &str, changed: &[String]) -> String {
+    format!(
+        "`{}` differs from what destination `{id}` was made with, whose offset counts what its table holds; \
+         put it back, give a new destination another id, or delete this one first: \
+         DELETE /fhir/AidboxTopicDestination/{id}",
+        changed.join("`, `")
+    )
 }
 
 /// An issue of a resource, at the configuration's key that declares it.
@@ -329,15 +321,6 @@ mod tests {
                 { "name": "batchSize", "valueUnsignedInt": 50 },
                 { "name": "skipInitialExport", "valueBoolean": true }
             ])
-        );
-    }
-
-    #[test]
-    fn how_a_destination_is_delivered_may_change_and_where_to_may_not() {
-        assert!(changed_identity(&declared("a", 1), &declared("a", 2)).is_empty());
-        assert_eq!(
-            changed_identity(&declared("a", 1), &declared("b", 1)),
-            ["tablePath"]
         );
     }
 

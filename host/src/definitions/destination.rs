@@ -19,6 +19,9 @@ use crate::log::{Log, LogError};
 const OLDER_PROFILE: &str =
     "http://aidbox.app/StructureDefinition/aidboxtopicdestination-data-lakehouse-at-least-once";
 
+/// A view, now and whenever it is materialised again.
+type ViewReceiver = tokio::sync::watch::Receiver<std::sync::Arc<crate::delivery::MaterializedView>>;
+
 /// Where a destination was written, which decides what it may name and what its places are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -70,6 +73,7 @@ impl Check<'_> {
         self.status(resource);
         let given = self.given(resource);
         let view = self.view(&given);
+        self.rows_can_come(topic.as_deref(), view.as_ref(), &given);
         self.initial_export(&given);
         let batch = self.batch(&given);
         let target = self.target(&given);
@@ -193,10 +197,7 @@ impl Check<'_> {
         given
     }
 
-    fn view(
-        &mut self,
-        given: &[Given],
-    ) -> Option<tokio::sync::watch::Receiver<std::sync::Arc<crate::delivery::MaterializedView>>> {
+    fn view(&mut self, given: &[Given]) -> Option<ViewReceiver> {
         let Some(view) = find(given, "viewDefinition") else {
             self.required("viewDefinition", "the name of a materialised ViewDefinition");
             return None;
@@ -220,6 +221,21 @@ impl Check<'_> {
                 self.refuse(IssueCode::BusinessRule, view.place.clone(), text);
                 None
             }
+        }
+    }
+
+    /// A view over a type that the topic never sends would wait for ever.
+    fn rows_can_come(&mut self, topic: Option<&str>, view: Option<&ViewReceiver>, given: &[Given]) {
+        let (Some(topic), Some(view)) = (topic.and_then(|id| self.definitions.topics.by_id(id)), view) else {
+            return;
+        };
+        let resource = view.borrow().definition.resource.clone();
+        if !topic.triggers.iter().any(|trigger| trigger.resource == resource) {
+            let text = format!("the view is over {resource}, and no trigger of the topic is for that type");
+            let place = find(given, "viewDefinition")
+                .map(|view| view.place.clone())
+                .unwrap_or_default();
+            self.refuse(IssueCode::BusinessRule, place, text);
         }
     }
 

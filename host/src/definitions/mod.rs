@@ -24,6 +24,7 @@ use crate::topic::{Topic, Topics};
 
 pub mod declared;
 pub mod destination;
+mod identity;
 mod parameter;
 mod reach;
 mod selection;
@@ -135,8 +136,8 @@ impl Definitions {
     pub fn topic_stored(&self, mut topic: Topic, id: &str, version: u64, is_new: bool) {
         topic.id = id.to_owned();
         topic.version = version;
-        topic.first_version = match self.topics.by_id(id) {
-            Some(old) if !is_new => old.first_version,
+        topic.first_version = match self.topics.first_version(id) {
+            Some(first) if !is_new => first,
             _ => version,
         };
         self.topics.put(topic);
@@ -157,6 +158,46 @@ impl Definitions {
             .collect())
     }
 
+    /// Makes a view usable by destinations. A view that destinations use stays of type `view`; a name whose
+    /// definition was deleted may be taken by another.
+    pub async fn materialize(&self, resource: &Value, kind: &str) -> Result<Materialized, MaterializeError> {
+        let name = resource["name"].as_str().unwrap_or_default();
+        let users = if kind == "view" {
+            Vec::new()
+        } else {
+            self.destinations_of_view(name).await?
+        };
+        if !users.is_empty() {
+            let text = format!(
+                "destinations use this view: {}; it stays of type `view` until they are deleted",
+                users.join(", ")
+            );
+            let issue = Issue::new(IssueCode::Conflict, "ViewDefinition.name", text);
+            return Err(MaterializeError::Refused(vec![issue]));
+        }
+        if let Some(owner) = self.views.owner(name)
+            && self.living("ViewDefinition", &owner).await?.is_none()
+        {
+            self.views.release(name);
+        }
+        self.views.materialize(resource, kind).await
+    }
+
+    async fn destinations_of_view(&self, name: &str) -> Result<Vec<String>, LogError> {
+        let uses = |resource: &Value| {
+            let parameters = resource["parameter"].as_array().map_or(&[][..], Vec::as_slice);
+            let is_name =
+                |parameter: &Value| parameter["name"] == "viewDefinition" && parameter["valueString"] == name;
+            parameters.iter().any(is_name)
+        };
+        let stored = destination::stored(&*self.log).await?;
+        Ok(stored
+            .into_iter()
+            .filter(|(_, resource)| uses(resource))
+            .map(|(id, _)| id)
+            .collect())
+    }
+
     /// Checks a destination and finds everything that it refers to.
     pub fn check_destination(&self, resource: &Value, origin: Origin) -> Result<DestinationSpec, Vec<Issue>> {
         destination::check(self, resource, origin)
@@ -164,6 +205,10 @@ impl Definitions {
 
     async fn load_topics(&self, issues: &mut Vec<Issue>) -> Result<(), LogError> {
         for version in all_of_type(&*self.log, "AidboxSubscriptionTopic").await? {
+            let first = self
+                .first_version(&version.key)
+                .await?
+                .unwrap_or(version.sequence.0);
             let parsed = serde_json::from_slice(&version.resource)
                 .map_err(|_| {
                     vec![Issue::new(
@@ -176,13 +221,13 @@ impl Definitions {
             match parsed {
                 Ok(mut topic) => {
                     topic.version = version.sequence.0;
-                    topic.first_version = self
-                        .first_version(&version.key)
-                        .await?
-                        .unwrap_or(version.sequence.0);
+                    topic.first_version = first;
                     self.topics.put(topic);
                 }
-                Err(found) => issues.extend(found),
+                Err(found) => {
+                    self.topics.leave_out(version.key.id(), first);
+                    issues.extend(found);
+                }
             }
         }
         Ok(())

@@ -110,6 +110,27 @@ impl Views {
         self.lock().get(name).map(|entry| entry.kept.kind.clone())
     }
 
+    /// Whether a view is materialised as a `view` from this very definition.
+    pub(super) fn is_current(&self, name: &str, definition: &Value) -> bool {
+        let by_name = self.lock();
+        let kept = by_name.get(name).map(|entry| &entry.kept);
+        kept.is_some_and(|kept| kept.kind == "view" && super::declared::is_same(&kept.definition, definition))
+    }
+
+    /// The id of the ViewDefinition that a name belongs to.
+    pub(super) fn owner(&self, name: &str) -> Option<String> {
+        self.lock()
+            .get(name)
+            .and_then(|entry| entry.kept.definition_id.clone())
+    }
+
+    /// Lets the next materialisation have a name whose definition is gone.
+    pub(super) fn release(&self, name: &str) {
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.kept.definition_id = None;
+        }
+    }
+
     /// All names, in order.
     pub fn names(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()

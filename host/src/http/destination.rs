@@ -44,6 +44,9 @@ pub(super) async fn create(app: &Arc<App>, ask: &Ask) -> Result<Response, Outcom
             .bootstrap(&spec)
             .await
             .map_err(|error| refused(&error, &resource))?;
+        // The target may have taken minutes: topic and view are looked at again, and stay until it is stored.
+        let _definitions = app.definition_turn.lock().await;
+        let spec = app.definitions.check_destination(&resource, Origin::Request)?;
         begin(&app, spec, write).await
     });
     Ok(respond::created(ask, &version.await?))
@@ -59,7 +62,7 @@ pub(super) async fn delete(app: &Arc<App>, ask: &Ask, id: &str) -> Result<Respon
         let _turn = owned.destination_turn.lock().await;
         let written = owned.write(write).await?;
         owned.deliveries.stop(&id).await;
-        owned.log.drop_destination(&id).await?;
+        owned.definitions.forget_destination(&id).await?;
         Ok(written)
     });
     Ok(write::deleted(ask, &written.await?))
@@ -150,7 +153,8 @@ async fn living(app: &App, key: &ResourceKey) -> Result<Option<Version>, LogErro
 async fn begin(app: &App, spec: DestinationSpec, write: Write) -> Result<Version, Outcome> {
     let key = write.key.clone();
     // What a create that crashed may have left.
-    app.log.drop_destination(key.id()).await?;
+    app.definitions.forget_destination(key.id()).await?;
+    app.definitions.keep_identity(&spec).await?;
     let start = *app.log.head().borrow();
     app.log.create_destination(key.id(), start).await?;
     let begun = async {
@@ -174,7 +178,7 @@ async fn undo(app: &App, key: ResourceKey) {
     let id = key.id().to_owned();
     app.deliveries.stop(&id).await;
     let deleted = app.write(app.intake.delete(key, Precondition::None)).await;
-    let dropped = app.log.drop_destination(&id).await;
+    let dropped = app.definitions.forget_destination(&id).await;
     if deleted.is_err() || dropped.is_err() {
         tracing::error!(destination = %id, "a destination that failed to start could not be removed; delete it");
     }

@@ -24,7 +24,7 @@ pub(super) async fn materialize(app: &Arc<App>, ask: &Ask, id: Option<&str>) -> 
     let app = Arc::clone(app);
     let made = whole(async move {
         let _turn = app.definition_turn.lock().await;
-        let made = app.definitions.views().materialize(&found.resource, &kind).await;
+        let made = app.definitions.materialize(&found.resource, &kind).await;
         made.map_err(|error| refused(error, &found.place))
     });
     Ok(answer(&made.await?))

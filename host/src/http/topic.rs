@@ -62,6 +62,15 @@ async fn put(app: &Arc<App>, ask: &Ask, write: crate::log::Write) -> Result<(Ver
     whole(async move {
         let _turn = app.definition_turn.lock().await;
         let topic = app.definitions.check_topic(&resource)?;
+        if let Some(old) = app
+            .definitions
+            .topics()
+            .by_id(&topic.id)
+            .filter(|old| old.url != topic.url)
+        {
+            // Destinations name a topic by its url.
+            refuse_in_use(&app.definitions.destinations_of_topic(&old.url).await?)?;
+        }
         match write::commit(&app, write).await? {
             Written::Version { version, interaction } => {
                 let is_new = interaction == Interaction::Create;

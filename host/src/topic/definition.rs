@@ -4,7 +4,7 @@ use lakefeed_view::Criterion;
 use serde_json::Value;
 
 use crate::change::{Interaction, Version};
-use crate::issue::{Issue, IssueCode};
+use crate::issue::{Issue, IssueCode, suggestion};
 
 /// A named set of triggers; it wants what any of them wants.
 #[derive(Debug)]
@@ -34,6 +34,57 @@ pub struct Trigger {
     pub criterion: Option<Criterion>,
 }
 
+/// What an `AidboxSubscriptionTopic` may have beside its extensions.
+const MEMBERS: [&str; 37] = [
+    "resourceType",
+    "id",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "extension",
+    "modifierExtension",
+    "url",
+    "status",
+    "trigger",
+    "canFilterBy",
+    "name",
+    "title",
+    "version",
+    "versionAlgorithmString",
+    "versionAlgorithmCoding",
+    "identifier",
+    "derivedFrom",
+    "experimental",
+    "date",
+    "publisher",
+    "contact",
+    "description",
+    "useContext",
+    "jurisdiction",
+    "purpose",
+    "copyright",
+    "copyrightLabel",
+    "approvalDate",
+    "lastReviewDate",
+    "effectivePeriod",
+    "queryCriteria",
+    "eventTrigger",
+    "notificationShape",
+    "custodian",
+];
+/// What a trigger may have.
+const TRIGGER_MEMBERS: [&str; 8] = [
+    "id",
+    "extension",
+    "modifierExtension",
+    "resource",
+    "supportedInteraction",
+    "fhirPathCriteria",
+    "description",
+    "canFilterBy",
+];
 const STATUSES: [&str; 4] = ["draft", "active", "retired", "unknown"];
 
 impl Topic {
@@ -41,6 +92,13 @@ impl Topic {
     /// the caller's to set, since they are the store's.
     pub fn parse(resource: &Value) -> Result<Self, Vec<Issue>> {
         let mut issues = Vec::new();
+        refuse_unknown(
+            resource,
+            &MEMBERS,
+            "AidboxSubscriptionTopic",
+            "a topic",
+            &mut issues,
+        );
         let url = required_string(resource, "url", &mut issues);
         let status = required_string(resource, "status", &mut issues);
         if !status.is_empty() && !STATUSES.contains(&status.as_str()) {
@@ -120,6 +178,20 @@ pub(crate) fn resource_meta(version: &Version) -> lakefeed_view::ResourceMeta {
     }
 }
 
+/// A misspelt member would silently make the topic want more than was meant.
+fn refuse_unknown(object: &Value, known: &[&str], place: &str, what: &str, issues: &mut Vec<Issue>) {
+    let members = object
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str());
+    for name in members.filter(|name| !known.contains(&name.trim_start_matches('_'))) {
+        let near = suggestion(name, known.iter().copied());
+        let text = format!("not a member of {what}{near}");
+        issues.push(Issue::new(IssueCode::Structure, format!("{place}.{name}"), text));
+    }
+}
+
 fn required_string(resource: &Value, name: &str, issues: &mut Vec<Issue>) -> String {
     let expression = format!("AidboxSubscriptionTopic.{name}");
     match resource.get(name) {
@@ -161,6 +233,7 @@ fn read_triggers(resource: &Value, issues: &mut Vec<Issue>) -> Vec<Trigger> {
 
 fn read_trigger(trigger: &Value, place: &str, issues: &mut Vec<Issue>) -> Option<Trigger> {
     let before = issues.len();
+    refuse_unknown(trigger, &TRIGGER_MEMBERS, place, "a trigger", issues);
     let resource = read_resource_type(trigger, place, issues);
     let interactions = read_interactions(trigger, place, issues);
     let criterion = read_criterion(trigger, &resource, place, issues);

@@ -25,6 +25,17 @@ struct Set {
     by_id: BTreeMap<String, Arc<Topic>>,
     /// The newest version number among the topics that were ever in the set.
     newest: u64,
+    /// Topics that are stored and could not be read, with the version that first defined them: what they want is
+    /// not known, so no change may claim that they were asked.
+    left_out: BTreeMap<String, u64>,
+}
+
+impl Set {
+    /// The newest version up to which every topic was asked.
+    fn known(&self) -> u64 {
+        let unknown = self.left_out.values().min();
+        unknown.map_or(self.newest, |first| self.newest.min(first.saturating_sub(1)))
+    }
 }
 
 /// Whether a change is a topic's.
@@ -46,6 +57,7 @@ impl Topics {
     pub fn put(&self, topic: Topic) {
         self.edit(|set| {
             set.newest = set.newest.max(topic.version);
+            set.left_out.remove(&topic.id);
             set.by_id.insert(topic.id.clone(), Arc::new(topic));
         });
     }
@@ -54,7 +66,23 @@ impl Topics {
     pub fn remove(&self, id: &str) {
         self.edit(|set| {
             set.by_id.remove(id);
+            set.left_out.remove(id);
         });
+    }
+
+    /// Remembers a stored topic that cannot be read now. The changes written meanwhile are decided when they are
+    /// read, by the definition that mends it.
+    pub fn leave_out(&self, id: &str, first_version: u64) {
+        self.edit(|set| {
+            set.left_out.insert(id.to_owned(), first_version);
+        });
+    }
+
+    /// The version that first defined a topic, whether it could be read or not.
+    pub fn first_version(&self, id: &str) -> Option<u64> {
+        let set = self.set();
+        let left_out = set.left_out.get(id).copied();
+        left_out.or_else(|| set.by_id.get(id).map(|topic| topic.first_version))
     }
 
     /// The topic of an id.
@@ -76,14 +104,10 @@ impl Topics {
     /// Which topics want a version that is being made.
     pub fn matched(&self, previous: Option<&Version>, version: &Version) -> Matched {
         let set = self.set();
-        let topics = set
-            .by_id
-            .values()
-            .filter(|topic| topic.wants(previous, version))
-            .map(|topic| topic.id.clone())
-            .collect();
+        let wanting = set.by_id.values().filter(|topic| topic.wants(previous, version));
+        let topics = wanting.map(|topic| topic.id.clone()).collect();
         Matched {
-            topics_known: set.newest,
+            topics_known: set.known(),
             topics,
         }
     }

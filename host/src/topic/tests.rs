@@ -170,3 +170,31 @@ fn a_write_is_matched_by_the_topics_of_its_moment() {
         }
     );
 }
+
+#[test]
+fn a_topic_that_could_not_be_read_is_asked_later() {
+    let topics = Arc::new(Topics::default());
+    topics.put(topic(json!({ "resource": "Observation" })));
+    topics.leave_out("broken", 3);
+    let made = version(VersionStatus::Created, observation("final"));
+    assert_eq!(topics.matched(None, &made).topics_known, 2);
+    assert_eq!(topics.first_version("broken"), Some(3));
+    topics.remove("broken");
+    assert_eq!(topics.matched(None, &made).topics_known, 5);
+}
+
+#[test]
+fn a_misspelt_member_is_refused_with_the_one_that_was_meant() {
+    let issues = refused(
+        &json!({ "url": "u", "status": "active", "statuss": "x", "trigger": [
+        { "resource": "Patient", "fhirPathCritera": "name.exists()" }
+    ] }),
+    );
+    assert_eq!(
+        issues,
+        [
+            "AidboxSubscriptionTopic.statuss: not a member of a topic; did you mean `status`?",
+            "AidboxSubscriptionTopic.trigger[0].fhirPathCritera: not a member of a trigger; did you mean `fhirPathCriteria`?"
+        ]
+    );
+}

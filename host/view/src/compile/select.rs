@@ -6,7 +6,7 @@ use crate::definition::{Column, Expression, Iteration, Select, ViewDefinition};
 use crate::error::Code;
 use crate::fhirpath::{self, Node};
 use crate::output::OutputType;
-use crate::program::{ColumnPlan, Expr, IterationPlan, SelectPlan};
+use crate::program::{ColumnPlan, Expr, IterationPlan, MetaField, SelectPlan};
 use crate::r4::{self, TypeInfo};
 use crate::suggest;
 use crate::view::{ColumnInfo, CompileOptions};
@@ -175,6 +175,8 @@ impl Compiler {
         let compiled = self.expression(&column.path, scope);
         let declared = self.declared_type(column);
         let (expr, fhir_type) = match compiled {
+            // One sequence numbers the changes of all resources, and grows past 32 bits.
+            Ok((expr @ Expr::Meta(MetaField::Txid), _)) if column.fhir_type.is_none() => (expr, "integer64"),
             Ok((expr, shape)) => (expr, self.column_type(column, &shape, declared)),
             Err(Failed) => (Expr::Empty, declared.map_or("string", TypeInfo::name)),
         };

@@ -38,6 +38,7 @@ fn an_untyped_column_has_the_type_of_its_path() {
         ("'x'", "string"),
         ("1.5", "decimal"),
         ("getAidboxTs()", "dateTime"),
+        ("getAidboxTxid()", "integer64"),
         ("birthDate.lowBoundary()", "date"),
         ("iif(active, gender, 'x')", "string"),
         ("getResourceKey()", "string"),
