@@ -99,6 +99,11 @@ impl Host {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let settings = http::Settings::of(&config.http)?;
         let address = config.http.listen;
+        if settings.tls.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(
+                "clients send their secrets to {address} unencrypted; set `[http.tls]`, or keep plain HTTP behind a proxy that has it"
+            );
+        }
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Listen { address, source })?;
@@ -318,7 +323,7 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
     if let Err(error) = http::Settings::of(&config.http) {
         issues.push(Issue::new(IssueCode::Value, "http", error.to_string()));
     }
-    let list = core.plugins.list();
+    let list = core.plugins.list_verified();
     let (usable, refused): (Vec<_>, Vec<_>) =
         list.plugins.iter().partition(|plugin| plugin.refused.is_none());
     let mut refused_plugins: Vec<String> = list.refused.iter().map(ToString::to_string).collect();
@@ -411,7 +416,11 @@ mod tests {
     /// What is wrong with a configuration that may use the plugin `sample`.
     async fn problems_with_plugin(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
-        let plugin = folder.path().join("plugins/sample");
+        lines(&check(with_plugin(text, folder.path())).await.unwrap().issues)
+    }
+
+    fn with_plugin(text: &str, folder: &std::path::Path) -> Config {
+        let plugin = folder.join("plugins/sample");
         std::fs::create_dir_all(&plugin).unwrap();
         std::fs::write(plugin.join("plugin.toml"), SAMPLE).unwrap();
         let mut library = std::fs::read(std::env::current_exe().unwrap()).unwrap();
@@ -421,8 +430,7 @@ mod tests {
         library[56..58].fill(0);
         std::fs::write(plugin.join("libsample.so"), library).unwrap();
         let text = format!("{text}\n[plugins]\ndirs = [\"plugins\"]\ntrust = \"any\"\n");
-        let config = crate::config::read(&text, folder.path()).unwrap();
-        lines(&check(config).await.unwrap().issues)
+        crate::config::read(&text, folder).unwrap()
     }
 
     const SAMPLE: &str = r#"
@@ -457,6 +465,17 @@ sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
         ] {
             assert!(found.lines().any(|found| found == line), "{line}\n{found}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_library_that_is_not_the_manifests_is_refused_before_it_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = with_plugin("", folder.path());
+        let refused = check(config).await.unwrap().refused_plugins;
+        assert!(
+            refused.len() == 1 && refused[0].contains("[PLUGIN-015]"),
+            "{refused:?}"
+        );
     }
 
     #[tokio::test]

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::{Output, table};
 use super::{Common, Failure};
 use crate::plugin::stage::{self, StageRequest, StagedPlugin};
-use crate::plugin::{ListedPlugin, PluginRegistry};
+use crate::plugin::{InspectedPlugin, ListedPlugin, PluginRegistry};
 use crate::wiring;
 
 /// Reads manifests; no plugin's code runs.
@@ -37,7 +37,7 @@ impl Plugins {
 
 fn list(common: &Common, output: &Output) -> Result<ExitCode, Failure> {
     let registry = PluginRegistry::open(wiring::plugin_settings(&common.load_or_default()?));
-    let listing = registry.list();
+    let listing = registry.list_verified();
     output.found(&json!(listing), || {
         let row = |plugin: &ListedPlugin| {
             let state = if plugin.refused.is_some() { "refused" } else { "ok" };
@@ -73,11 +73,56 @@ fn list(common: &Common, output: &Output) -> Result<ExitCode, Failure> {
 
 fn inspect(common: &Common, name: &str, output: &Output) -> Result<ExitCode, Failure> {
     let registry = PluginRegistry::open(wiring::plugin_settings(&common.load_or_default()?));
-    let document = json!(registry.inspect(name)?);
-    output.found(&document, || {
-        serde_json::to_string_pretty(&document).unwrap_or_default()
+    let versions = registry.inspect(name)?;
+    output.found(&json!(versions), || {
+        versions.iter().map(inspected).collect::<Vec<_>>().join("\n\n")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// One version of a plugin, a line a member, and its parameters.
+fn inspected(plugin: &InspectedPlugin) -> String {
+    let listed = &plugin.listed;
+    let state = match &listed.refused {
+        Some(refusal) => format!("refused: {refusal}"),
+        None => "ok".to_owned(),
+    };
+    let lines = [
+        format!("{} {}: {}", listed.name, listed.version, listed.description),
+        format!("state: {state}"),
+        format!("folder: {}", listed.folder.display()),
+        format!("sha256: {}", plugin.sha256),
+        format!("offers: {}", listed.provides.join(", ")),
+        format!("write modes: {}", listed.write_modes.join(", ")),
+    ];
+    let mut text = lines.join("\n");
+    for (title, schema) in [("parameter", &plugin.parameters), ("setting", &plugin.settings)] {
+        let rows = properties(schema);
+        if !rows.is_empty() {
+            text.push_str("\n\n");
+            text.push_str(&table(&[title, "type", "what it is"], &rows));
+        }
+    }
+    text
+}
+
+/// The properties of a schema: name, type, and description with a mark on those that must be there.
+fn properties(schema: &Value) -> Vec<Vec<String>> {
+    let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+    let row = |(name, property): (&String, &Value)| {
+        let kind = property["type"]
+            .as_str()
+            .map_or_else(|| "any".to_owned(), str::to_owned);
+        let mark = if required.iter().any(|required| required == name) {
+            "required; "
+        } else {
+            ""
+        };
+        let description = property["description"].as_str().unwrap_or_default();
+        vec![name.clone(), kind, format!("{mark}{description}")]
+    };
+    let all = schema["properties"].as_object();
+    all.into_iter().flatten().map(row).collect()
 }
 
 fn stage(output: &Output) -> Result<ExitCode, Failure> {

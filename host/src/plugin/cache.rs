@@ -124,16 +124,29 @@ impl PluginCache {
     fn verify_source(&self, library: &CheckedLibrary, copy: &mut dyn Write) -> Result<(), PluginRefusal> {
         let found = copy_hashing(&mut &library.file, copy)
             .map_err(|error| self.failed("cannot be filled", &error))?;
-        if found == library.sha256 {
-            return Ok(());
-        }
-        Err(PluginRefusal::new(
-            RefusalCode::HashMismatch,
-            format!("the library's SHA-256 is {found}, its manifest says {}", library.sha256),
-            "install manifest and library of one release; from a checkout run `lakefeed plugins stage` after each build",
-        )
-        .at(&library.path))
+        compare(library, &found)
     }
+}
+
+/// Reads a library and compares its bytes with the hash that they must have; copies nothing and runs nothing.
+pub(super) fn verify(library: &CheckedLibrary) -> Result<(), PluginRefusal> {
+    let found = copy_hashing(&mut &library.file, &mut io::sink()).map_err(|error| {
+        let message = format!("the library cannot be read: {error}");
+        PluginRefusal::new(RefusalCode::LibraryMissing, message, "install the plugin again").at(&library.path)
+    })?;
+    compare(library, &found)
+}
+
+fn compare(library: &CheckedLibrary, found: &str) -> Result<(), PluginRefusal> {
+    if found == library.sha256 {
+        return Ok(());
+    }
+    Err(PluginRefusal::new(
+        RefusalCode::HashMismatch,
+        format!("the library's SHA-256 is {found}, its manifest says {}", library.sha256),
+        "install manifest and library of one release; from a checkout run `lakefeed plugins stage` after each build",
+    )
+    .at(&library.path))
 }
 
 fn refuse_noexec(flags: StatVfsMountFlags) -> Result<(), PluginRefusal> {

@@ -204,7 +204,7 @@ fn not_pinned(name: &str, sha256: &str, what: &str) -> PluginRefusal {
     PluginRefusal::new(
         RefusalCode::NotPinned,
         format!("plugin `{name}` {what}"),
-        format!("if you trust it, add `[[plugins.pin]]` with plugin = \"{name}\" and sha256 = \"{sha256}\""),
+        format!("if you trust it, write `{name} = \"{sha256}\"` under `[plugins.pin]` of the configuration"),
     )
 }
 
