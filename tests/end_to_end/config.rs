@@ -129,6 +129,82 @@ fn a_declared_destination_may_not_be_pointed_at_another_table() {
 }
 
 #[test]
+fn a_default_may_not_move_a_destination_to_another_table_either() {
+    let config = destination("patients", "Patient", "patient_version", "");
+    let with_default = |path: &str| {
+        let rest = config.replace("tablePath = \"lake/patients\"", "");
+        format!("[defaults]\ntablePath = \"{path}\"\n\n{rest}")
+    };
+    let site = configured(&with_default("lake/one"));
+    assert!(site.start().stop().success());
+    site.configure(&with_default("lake/two"));
+    let said = site.run(&["run"]).refused();
+    assert!(said.contains("`tablePath` differs"), "{said}");
+    assert!(!site.path("lake/two").exists(), "the other table is not touched");
+}
+
+#[test]
+fn a_destination_made_again_after_it_was_withdrawn_and_deleted_is_delivered_after_a_restart() {
+    let config = destination("patients", "Patient", "patient_version", "");
+    let site = configured(&config);
+    let host = site.start();
+    let mut resource = host.get("AidboxTopicDestination/patients").expect(200).json();
+    assert!(host.stop().success());
+
+    let without = config.split("[[destination]]").next().unwrap();
+    site.configure(without);
+    let host = site.start();
+    host.delete("AidboxTopicDestination/patients").expect(200);
+    resource.as_object_mut().unwrap().remove("meta");
+    host.post("AidboxTopicDestination", &resource).expect(201);
+    assert!(host.stop().success());
+
+    let host = site.start();
+    host.put("Patient/a", &json!({ "resourceType": "Patient", "id": "a" }))
+        .expect(201);
+    let status = host.wait_until_delivered("patients");
+    assert_eq!(status["messagesDelivered"], 1, "{status}");
+}
+
+#[test]
+fn a_view_that_destinations_use_stays_a_view() {
+    let site = configured(&destination("patients", "Patient", "patient_version", ""));
+    let host = site.start();
+    let as_table = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "type", "valueCode": "table" } ] });
+    let said = host
+        .post("ViewDefinition/patient-version/$materialize", &as_table)
+        .expect(422)
+        .text();
+    assert!(said.contains("destinations use this view: patients"), "{said}");
+    assert!(host.stop().success());
+    assert!(site.start().stop().success());
+}
+
+#[test]
+fn a_topic_in_use_keeps_its_url() {
+    let site = configured(&destination("patients", "Patient", "patient_version", ""));
+    let host = site.start();
+    let mut topic = host.get("AidboxSubscriptionTopic/patients").expect(200).json();
+    topic["url"] = "http://example.org/topics/renamed".into();
+    let said = host
+        .put("AidboxSubscriptionTopic/patients", &topic)
+        .expect(409)
+        .text();
+    assert!(
+        said.contains("destinations take this topic's changes: patients"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_view_over_a_type_that_the_topic_never_sends_is_refused() {
+    let site = configured(&destination("patients", "Observation", "patient_version", ""));
+    let said = site.run(&["run"]).refused();
+    assert!(said.contains("the view is over Patient"), "{said}");
+}
+
+#[test]
 fn the_file_and_its_defaults_may_not_point_a_destination_at_the_host_s_own_files() {
     let config = destination("patients", "Patient", "patient_version", "");
     for own in [
