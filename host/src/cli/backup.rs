@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Failure;
 use super::output::Output;
+use super::{Failure, existing_store};
 use crate::config::Config;
 use crate::log::{StoreInfo, sqlite};
 use crate::wiring;
 
 /// Copies the store to a file, also while a host runs on it.
 pub(super) async fn backup(config: Config, to: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
-    let info = sqlite::backup(&wiring::store_path(&config)?, &to).await?;
+    let info = sqlite::backup(&existing_store(&config)?, &to).await?;
     report(&info, &format!("backed up to {}", to.display()), output)
 }
 

@@ -12,7 +12,8 @@ use super::Failure;
 use super::output::Output;
 use crate::config::Config;
 use crate::intake::ndjson::{self, BadLine, ImportOptions, ImportSummary, Progress};
-use crate::wiring;
+use crate::log::LogError;
+use crate::wiring::{self, StartError};
 
 /// Stores the resources of NDJSON files (`.ndjson`, `.jsonl`, also with `.gz`), one resource a line.
 ///
@@ -32,7 +33,7 @@ impl Import {
             .filter_map(|file| file.metadata().ok())
             .map(|metadata| metadata.len())
             .sum();
-        let stopped = wiring::Stopped::open(config).await?;
+        let stopped = wiring::Stopped::open(config).await.map_err(beside_a_host)?;
         let bar = bar(total, output.is_json());
         let report = |progress: Progress, _: Option<&BadLine>| {
             bar.set_position(progress.bytes);
@@ -54,15 +55,17 @@ impl Import {
             files,
             ..
         } = summary.progress;
+        // The reader counts lines within the one line that it is given.
+        let problem = |bad: &BadLine| without_line(&bad.refusal.to_string());
         let bad_lines: Vec<_> = summary
             .bad_lines
             .iter()
-            .map(|bad| json!({ "file": bad.file, "line": bad.line, "problem": bad.refusal.to_string() }))
+            .map(|bad| json!({ "file": bad.file, "line": bad.line, "problem": problem(bad) }))
             .collect();
         let document =
             json!({ "imported": imported, "refused": refused, "files": files, "bad_lines": bad_lines });
         for bad in &summary.bad_lines {
-            output.remark(format!("{}:{}: {}", bad.file.display(), bad.line, bad.refusal));
+            output.remark(format!("{}:{}: {}", bad.file.display(), bad.line, problem(bad)));
         }
         let unlisted = refused.saturating_sub(summary.bad_lines.len() as u64);
         if unlisted > 0 {
@@ -79,6 +82,23 @@ impl Import {
     }
 }
 
+fn without_line(refusal: &str) -> String {
+    refusal
+        .replacen("line 1, column", "column", 1)
+        .replacen("at line 1 column", "at column", 1)
+}
+
+/// Says what to do about a host that runs on the store.
+fn beside_a_host(error: StartError) -> Failure {
+    match error {
+        StartError::Log(LogError::InUse { .. }) => format!(
+            "{error}: an import needs the store for itself; stop the host first, and run it again after"
+        )
+        .into(),
+        error => error.into(),
+    }
+}
+
 fn bar(bytes: u64, is_hidden: bool) -> ProgressBar {
     if is_hidden {
         return ProgressBar::hidden();
@@ -90,4 +110,23 @@ fn bar(bytes: u64, is_hidden: bool) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Body;
+
+    #[test]
+    fn a_bad_line_has_one_number_and_it_is_the_files() {
+        let refused = Body::parse(b"{\"resourceType\": \"Patient\",")
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("line 1"), "{refused}");
+        assert!(!without_line(&refused).contains("line"), "{refused}");
+        assert_eq!(
+            without_line("`id`: cut off, at line 1 column 7"),
+            "`id`: cut off, at column 7"
+        );
+    }
 }

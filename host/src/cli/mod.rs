@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config};
+use crate::wiring;
 
 mod backup;
 mod check;
@@ -150,10 +151,39 @@ impl Common {
     }
 }
 
+/// The store's file, which must be there.
+fn existing_store(config: &Config) -> Result<PathBuf, Failure> {
+    let path = wiring::store_path(config)?;
+    if !path.exists() {
+        return Err(format!(
+            "there is no store yet at {}; `lakefeed run` makes it",
+            path.display()
+        )
+        .into());
+    }
+    Ok(path)
+}
+
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(work);
     // A library that hangs while it is loaded must not hold the program's end.
     runtime.shutdown_timeout(Duration::from_millis(500));
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_not_there_yet_is_named_with_what_makes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::without_file(folder.path()).unwrap();
+        let refused = existing_store(&config).unwrap_err().to_string();
+        assert!(
+            refused.ends_with("lakefeed.db; `lakefeed run` makes it"),
+            "{refused}"
+        );
+    }
 }

@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::output::{Output, table};
+use super::{Failure, existing_store};
 use crate::config::Config;
 use crate::log::sqlite::Look;
 use crate::log::{DestinationRecord, DestinationState, Search};
-use crate::wiring;
 
 /// Shows how far each destination is, as the store has it; a host may run on it.
 pub(super) async fn status(
@@ -17,7 +16,7 @@ pub(super) async fn status(
     id: Option<String>,
     output: &mut Output,
 ) -> Result<ExitCode, Failure> {
-    let mut look = Look::at(&wiring::store_path(&config)?).await?;
+    let mut look = Look::at(&existing_store(&config)?).await?;
     let resources = read_all(&mut look, "AidboxTopicDestination").await?;
     let topics = read_all(&mut look, "AidboxSubscriptionTopic").await?;
     let mut shown = Vec::new();

@@ -208,9 +208,11 @@ impl Check<'_> {
             None => {
                 let known = self.definitions.views.names();
                 let near = suggestion(name, known.iter().map(String::as_str));
-                let text = format!(
-                    "no view of this name is materialised; POST ViewDefinition/<id>/$materialize with type `view` first{near}"
-                );
+                let remedy = match self.origin {
+                    Origin::Request => "POST ViewDefinition/<id>/$materialize with type `view` first",
+                    Origin::File(_) => "add a [[view]] of this name",
+                };
+                let text = format!("no view of this name is materialised; {remedy}{near}");
                 self.refuse(IssueCode::NotFound, view.place.clone(), text);
                 None
             }
