@@ -1,5 +1,6 @@
 //! The file: opened after its last whole row, held against others, appended to.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -15,6 +16,12 @@ const BLOCK: usize = 64 * 1024;
 
 /// Opens the file, cut after its last whole row and held against other writers, and makes its name durable.
 pub(crate) fn open_at_last_row(path: &Path) -> Result<File, PluginError> {
+    // A file that was named by mistake must not be cut or grow rows.
+    if !matches!(path.extension().and_then(OsStr::to_str), Some("ndjson" | "jsonl")) {
+        let message = format!("`{}` is no name for a file of rows", path.display());
+        return Err(PluginError::new(Category::ConfigInvalid, "NDJSON-005", message)
+            .hint("choose a path that ends in .ndjson or .jsonl"));
+    }
     let mut options = OpenOptions::new();
     options.create(true).read(true).append(true);
     options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());

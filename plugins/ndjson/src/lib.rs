@@ -16,6 +16,7 @@
 //! | NDJSON-001 | the file cannot be opened or written | see to the folder, its rights and its room |
 //! | NDJSON-002 | the folder of the file is missing | make it, or choose another path |
 //! | NDJSON-003 | there is something else at the path | choose another path |
+//! | NDJSON-005 | the name is not that of a file of rows | end it in `.ndjson` or `.jsonl` |
 //! | NDJSON-004 | another writer holds the file | stop that one, or choose another path |
 
 use std::fs::File;
@@ -39,7 +40,7 @@ mod file;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The file that rows are appended to. It is made if it is missing; its folder must exist.
+    /// The file that rows are appended to; its name ends in `.ndjson` or `.jsonl`. It is made if it is missing; its folder must exist.
     #[schemars(extend("x-lakefeed-access" = "local-path"))]
     pub path: PathBuf,
 }

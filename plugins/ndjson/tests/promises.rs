@@ -111,7 +111,7 @@ async fn half_a_line_of_any_length_is_cut_off() {
 #[tokio::test]
 async fn a_file_of_something_else_is_refused_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notes.txt");
+    let path = folder.path().join("notes.ndjson");
     for content in ["half a line", "SQLite format 3\0\n", "[1]\n", "\n{}\n"] {
         fs::write(&path, content).unwrap();
         assert_eq!(code_of_opening(&path).await, "NDJSON-003", "{content}");
@@ -120,9 +120,26 @@ async fn a_file_of_something_else_is_refused_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_name_is_not_even_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("view.json");
+    fs::write(&path, "{ \"resource\": \"Patient\" }").unwrap();
+    assert_eq!(code_of_opening(&path).await, "NDJSON-005");
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "{ \"resource\": \"Patient\" }"
+    );
+    assert_eq!(code_of_opening(&folder.path().join("rows")).await, "NDJSON-005");
+    assert!(!folder.path().join("rows").exists());
+}
+
+#[tokio::test]
 async fn a_link_is_refused_and_what_it_names_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, link) = (folder.path().join("rows.ndjson"), folder.path().join("link"));
+    let (path, link) = (
+        folder.path().join("rows.ndjson"),
+        folder.path().join("link.ndjson"),
+    );
     fs::write(&path, "{}\n{half").unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert_eq!(code_of_opening(&link).await, "NDJSON-003");
