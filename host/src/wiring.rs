@@ -20,7 +20,7 @@ use crate::http::{self, App};
 use crate::intake::Intake;
 use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSummary, Progress};
 use crate::issue::{Issue, IssueCode};
-use crate::log::{self, DestinationState, Log, LogError};
+use crate::log::{self, Log, LogError};
 use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
 
 /// How long destinations may finish what is under way when the host stops.
@@ -239,11 +239,7 @@ impl Core {
             .collect::<Vec<_>>()
             .join("; ");
         tracing::error!(destination = %id, "does not start: {message}");
-        let state = DestinationState::Halted {
-            code: "HOST-003".to_owned(),
-            message,
-        };
-        match self.log.set_destination_state(id, state).await {
+        match self.log.halt_destination(id, "HOST-003", &message).await {
             Err(LogError::NoDestination { .. }) => Ok(()),
             other => other,
         }

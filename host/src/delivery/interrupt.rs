@@ -2,7 +2,7 @@
 
 use lakefeed_plugin_api::{MAX_DETAIL, PluginError};
 
-use crate::log::{DestinationState, LogError};
+use crate::log::LogError;
 
 /// What ends a worker's loop, and so what its supervisor does.
 #[derive(Debug)]
@@ -42,14 +42,6 @@ impl Halt {
         Self {
             code: error.code.clone(),
             message: words(error),
-        }
-    }
-
-    /// The state as the store keeps it.
-    pub(crate) fn state(&self) -> DestinationState {
-        DestinationState::Halted {
-            code: self.code.clone(),
-            message: self.message.clone(),
         }
     }
 }

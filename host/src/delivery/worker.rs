@@ -302,7 +302,8 @@ impl Worker {
         let log = &self.shared.log;
         log.record_failure(&self.spec.id, self.fence, error, self.pending)
             .await?;
-        log.set_destination_state(&self.spec.id, halt.state()).await
+        log.halt_destination(&self.spec.id, &halt.code, &halt.message)
+            .await
     }
 
     /// Calls the store until it does not fail in passing. What was written to a target is thus never written

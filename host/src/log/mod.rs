@@ -130,6 +130,9 @@ pub trait Log: Send + Sync + 'static {
     /// Makes a destination active, paused or halted.
     async fn set_destination_state(&self, id: &str, state: DestinationState) -> Result<(), LogError>;
 
+    /// Halts a destination that is active. One that was paused stays so, and one that halted keeps its reason.
+    async fn halt_destination(&self, id: &str, code: &str, message: &str) -> Result<(), LogError>;
+
     /// Moves a destination's offset to any place and starts a new generation, whose batches are numbered anew.
     /// Its planned batch is forgotten, and whoever held the destination must take it again.
     async fn rewind_destination(&self, id: &str, to: Offset) -> Result<DestinationRecord, LogError>;

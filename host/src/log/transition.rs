@@ -76,6 +76,16 @@ impl DestinationRecord {
         self.counters += counters;
     }
 
+    /// Halts what is active; an operator's pause outlives what the host finds meanwhile.
+    pub(super) fn halt(&mut self, code: &str, message: &str) {
+        if self.state == DestinationState::Active {
+            self.state = DestinationState::Halted {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            };
+        }
+    }
+
     /// Moves the offset to any place and starts a new generation.
     pub(super) fn rewind(&mut self, to: Offset) {
         self.offset = to;

@@ -355,6 +355,16 @@ impl Log for MemoryLog {
         })
     }
 
+    async fn halt_destination(&self, _: &str, code: &str, message: &str) -> Result<(), LogError> {
+        self.edit("state", None, |state| {
+            if state.record.state == DestinationState::Active {
+                let (code, message) = (code.to_owned(), message.to_owned());
+                state.record.state = DestinationState::Halted { code, message };
+            }
+            true
+        })
+    }
+
     async fn rewind_destination(&self, _: &str, to: Offset) -> Result<DestinationRecord, LogError> {
         self.edit("rewind", None, |state| {
             let record = &mut state.record;

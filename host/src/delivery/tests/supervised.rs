@@ -1,6 +1,7 @@
 //! Starting, stopping, pausing and moving destinations, also when two do it at once or the store fails.
 
 use super::*;
+use crate::log::Log;
 
 const A_WHILE: Duration = Duration::from_secs(3);
 
@@ -41,4 +42,23 @@ async fn a_rewind_that_the_store_refuses_leaves_the_destination_delivering() {
     bench.deliveries.rewind(ID, Offset::START).await.unwrap();
     bench.settle().await;
     assert_eq!((bench.rows().len(), bench.log.record().generation), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_not_lost_when_the_write_under_way_halts() {
+    let bench = Bench::new();
+    bench.start().await;
+    tokio::time::sleep(A_WHILE).await;
+    bench.target.script([Fate::Fails(failure(Category::AuthDenied))]);
+    // As a pause does before the worker hears of it.
+    bench
+        .log
+        .set_destination_state(ID, DestinationState::Paused)
+        .await
+        .unwrap();
+    put_many(&bench.log, 1);
+    bench.settle().await;
+    let record = bench.log.record();
+    assert_eq!(record.state, DestinationState::Paused);
+    assert_eq!(record.last_errors[0].code, "T-001");
 }

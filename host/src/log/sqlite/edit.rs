@@ -46,6 +46,11 @@ pub(super) enum Edit {
         id: String,
         state: DestinationState,
     },
+    Halt {
+        id: String,
+        code: String,
+        message: String,
+    },
     Rewind {
         id: String,
         to: Offset,
@@ -125,6 +130,11 @@ impl Edit {
             Self::SetState { id, state } => {
                 let mut held = existing(id, connection).await?;
                 held.1.state = state.clone();
+                save(held, connection).await
+            }
+            Self::Halt { id, code, message } => {
+                let mut held = existing(id, connection).await?;
+                held.1.halt(code, message);
                 save(held, connection).await
             }
             Self::Rewind { id, to } => {

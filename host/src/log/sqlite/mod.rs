@@ -262,6 +262,11 @@ impl Log for SqliteLog {
         self.edit_only(Edit::SetState { id, state }).await
     }
 
+    async fn halt_destination(&self, id: &str, code: &str, message: &str) -> Result<(), LogError> {
+        let (id, code, message) = (id.to_owned(), code.to_owned(), message.to_owned());
+        self.edit_only(Edit::Halt { id, code, message }).await
+    }
+
     async fn rewind_destination(&self, id: &str, to: Offset) -> Result<DestinationRecord, LogError> {
         let id = id.to_owned();
         let (_, record) = self.edit_destination(Edit::Rewind { id, to }).await?;

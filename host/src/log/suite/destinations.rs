@@ -249,6 +249,30 @@ pub(crate) async fn counters_state_and_the_newest_five_errors_survive_reopening(
     log.record_failure("d", fence, error(8), counters).await.unwrap();
 }
 
+pub(crate) async fn only_an_active_destination_halts(stores: &dyn Stores) {
+    let log = stores.open(still()).await;
+    log.create_destination("d", Offset::START).await.unwrap();
+    log.set_destination_state("d", DestinationState::Paused)
+        .await
+        .unwrap();
+    log.halt_destination("d", "T-1", "first").await.unwrap();
+    let record = log.destination("d").await.unwrap().unwrap();
+    assert_eq!(record.state, DestinationState::Paused);
+    log.set_destination_state("d", DestinationState::Active)
+        .await
+        .unwrap();
+    log.halt_destination("d", "T-1", "first").await.unwrap();
+    log.halt_destination("d", "T-2", "second").await.unwrap();
+    let halted = DestinationState::Halted {
+        code: "T-1".to_owned(),
+        message: "first".to_owned(),
+    };
+    let record = log.destination("d").await.unwrap().unwrap();
+    assert_eq!(record.state, halted);
+    let missing = log.halt_destination("none", "T-1", "first").await.unwrap_err();
+    assert!(matches!(missing, LogError::NoDestination { .. }), "{missing}");
+}
+
 pub(crate) async fn a_rewind_starts_a_generation_and_fences_the_holder(stores: &dyn Stores) {
     let log = stores.open(still()).await;
     let places = offsets(&*log, 3).await;

@@ -52,6 +52,7 @@ macro_rules! log_suite {
             destinations: an_ack_moves_offset_counters_and_dead_letters_together,
             destinations: a_refused_ack_leaves_no_dead_letter,
             destinations: counters_state_and_the_newest_five_errors_survive_reopening,
+            destinations: only_an_active_destination_halts,
             destinations: a_rewind_starts_a_generation_and_fences_the_holder,
             destinations: dead_letters_are_paged_and_go_with_their_destination,
             destinations: what_is_kept_is_replaced_listed_by_name_and_forgotten,
