@@ -1,7 +1,6 @@
 //! A target made of loaded plugins.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -13,15 +12,12 @@ use lakefeed_plugin_api::{
 
 use super::spec::{DestinationSpec, PluginUse, TargetSpec};
 use super::standard;
-use super::target::{Target, Targets};
+use super::target::{CLOSE_WITHIN, Target, Targets};
 use crate::plugin::{Instance, InstanceContext, InstanceState, PluginMetrics, PluginRegistry};
 
 const ADMIN: &str = "lakefeed.table-admin/0";
 const MAPPER: &str = "lakefeed.schema-mapper/0";
 const FLUSH: &str = "lakefeed.writer.flush/0";
-
-/// How long a writer may take to close in good order.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Makes targets of the plugins that a host has.
 pub(crate) struct PluginTargets {

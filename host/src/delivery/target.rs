@@ -1,5 +1,7 @@
 //! What the loop asks of a destination's plugins, whichever they are and however they run.
 
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -9,6 +11,9 @@ use lakefeed_plugin_api::{
 };
 
 use super::spec::DestinationSpec;
+
+/// How long a writer may take to close in good order.
+pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// One destination's writer, mapper and table administration.
 ///

@@ -11,10 +11,13 @@ use lakefeed_plugin_api::{
     Watermark, WriteAck, WriterProfile,
 };
 
-use super::target::Target;
+use super::target::{CLOSE_WITHIN, Target};
 
 /// How much longer than its deadline a call is waited for, so that a plugin's own answer wins over the host's.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How much longer than it may take a close is waited for, so that a stuck one is given up where it is counted.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// Wraps a target. A call that does not return in time becomes an error whose outcome is unknown; whoever calls
 /// next must have discarded the instance before.
@@ -101,7 +104,10 @@ impl Target for Timed {
 
     async fn close(&mut self) {
         // What could not be closed in time needs no closing: a writer must not rely on it.
-        if tokio::time::timeout(GRACE, self.inner.close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_WITHIN + CLOSE_GRACE, self.inner.close())
+            .await
+            .is_err()
+        {
             self.inner.discard().await;
         }
     }

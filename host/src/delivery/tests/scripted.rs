@@ -57,6 +57,8 @@ pub(crate) struct Table {
     pub(crate) opened: usize,
     pub(crate) evolved: usize,
     pub(crate) closed: usize,
+    /// How long a close takes.
+    pub(crate) close_takes: Duration,
     pub(crate) refreshed: usize,
     pub(crate) discarded: usize,
     /// The batch that the writer remembers: its number, its rows and what was answered.
@@ -240,6 +242,8 @@ impl Target for Scripted {
     }
 
     async fn close(&mut self) {
+        let takes = self.table().close_takes;
+        tokio::time::sleep(takes).await;
         self.table().closed += 1;
     }
 }

@@ -1,6 +1,8 @@
 //! Starting, stopping, pausing and moving destinations, also when two do it at once or the store fails.
 
 use super::*;
+use crate::delivery::target::{CLOSE_WITHIN, Target};
+use crate::delivery::timed::Timed;
 use crate::log::Log;
 
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -61,4 +63,22 @@ async fn a_pause_is_not_lost_when_the_write_under_way_halts() {
     let record = bench.log.record();
     assert_eq!(record.state, DestinationState::Paused);
     assert_eq!(record.last_errors[0].code, "T-001");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_ends_at_its_own_deadline_is_waited_for_and_a_longer_one_is_not() {
+    let target = Scripted::default();
+    let mut timed = Timed::new(Box::new(target.clone()), A_WHILE);
+    target.table().close_takes = CLOSE_WITHIN;
+    timed.close().await;
+    assert_eq!(ends(&target), (1, 0));
+    target.table().close_takes = CLOSE_WITHIN * 2;
+    timed.close().await;
+    assert_eq!(ends(&target), (1, 1));
+}
+
+/// How often a target was closed and how often discarded.
+fn ends(target: &Scripted) -> (usize, usize) {
+    let table = target.table();
+    (table.closed, table.discarded)
 }
