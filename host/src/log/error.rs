@@ -86,6 +86,15 @@ pub enum LogError {
         /// What is wrong with it and what to write; does not repeat it, since it may hold a password.
         reason: String,
     },
+    /// LOG-014. The store cannot hold what it was given, and never will. Nothing was written; the caller must give
+    /// it something else.
+    #[error(
+        "the store cannot hold what it was given: {reason}; nothing was written, please report it [LOG-014]"
+    )]
+    Unfit {
+        /// What is wrong with it; holds no data.
+        reason: String,
+    },
 }
 
 impl LogError {

@@ -14,6 +14,9 @@ mod code {
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
+    pub(super) const TOOBIG: i32 = 18;
+    pub(super) const CONSTRAINT: i32 = 19;
+    pub(super) const MISMATCH: i32 = 20;
     pub(super) const NOTADB: i32 = 26;
     /// An extended code: the file was moved or deleted under an open connection.
     pub(super) const READONLY_DBMOVED: i32 = 1032;
@@ -96,6 +99,10 @@ impl Place {
             code::BUSY | code::LOCKED => unavailable("another program holds its file locked"),
             code::CANTOPEN => unavailable(&format!("{} cannot be opened", self.name())),
             code::NOTADB => self.damaged("it is not an SQLite database"),
+            code::TOOBIG => unfit("a value is larger than SQLite allows"),
+            code::CONSTRAINT | code::MISMATCH => {
+                unfit(&format!("a value breaks the schema, SQLite code {extended}"))
+            }
             code::CORRUPT => self.damaged("its file is damaged"),
             _ => unavailable(&format!("a statement failed, SQLite code {extended}")),
         }
@@ -110,6 +117,12 @@ impl Place {
 
 fn unavailable(reason: &str) -> LogError {
     LogError::Unavailable {
+        reason: reason.to_owned(),
+    }
+}
+
+fn unfit(reason: &str) -> LogError {
+    LogError::Unfit {
         reason: reason.to_owned(),
     }
 }
@@ -134,6 +147,15 @@ mod tests {
         check(11, "LOG-010");
         check(26, "not an SQLite database");
         check(14, "cannot be opened");
-        check(19, "SQLite code 19");
+        check(1, "SQLite code 1");
+    }
+
+    #[test]
+    fn what_the_store_can_never_hold_is_not_tried_again() {
+        for code in [18, 19, 20, 19 | (8 << 8)] {
+            let fault = Place::new(Path::new("/tmp/l.db")).fault_of_code(code);
+            assert!(!fault.is_retryable(), "{code}");
+            check(code, "LOG-014");
+        }
     }
 }
