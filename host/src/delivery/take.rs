@@ -129,7 +129,7 @@ impl Worker {
             && let Some(previous) = change.previous
         {
             let previous = self
-                .stored(|| self.shared.log.version(&change.version.key, previous))
+                .stored(|| self.shared.log.version_to_deliver(&change.version.key, previous))
                 .await?;
             decision = self
                 .shared
@@ -166,7 +166,10 @@ impl Worker {
             return Ok(flat);
         };
         let key = &change.version.key;
-        let Some(before) = self.stored(|| self.shared.log.version(key, previous)).await? else {
+        let Some(before) = self
+            .stored(|| self.shared.log.version_to_deliver(key, previous))
+            .await?
+        else {
             return Ok(flat);
         };
         match &mut self.view {

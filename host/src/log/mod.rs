@@ -62,6 +62,15 @@ pub trait Log: Send + Sync + 'static {
     /// One version of a resource by its number.
     async fn version(&self, key: &ResourceKey, sequence: Sequence) -> Result<Option<Version>, LogError>;
 
+    /// As [`version`](Self::version), for a destination's loop: it waits for none of the requests' reads.
+    async fn version_to_deliver(
+        &self,
+        key: &ResourceKey,
+        sequence: Sequence,
+    ) -> Result<Option<Version>, LogError> {
+        self.version(key, sequence).await
+    }
+
     /// A resource's versions, newest first, at most `count`, older than `before` when that is given.
     async fn history(
         &self,

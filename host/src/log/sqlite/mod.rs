@@ -165,6 +165,15 @@ impl Log for SqliteLog {
         found.map_err(|error| self.fault(error))
     }
 
+    async fn version_to_deliver(
+        &self,
+        key: &ResourceKey,
+        sequence: Sequence,
+    ) -> Result<Option<Version>, LogError> {
+        let found = read::one_version(key, sequence, &mut *self.delivery().await?).await;
+        found.map_err(|error| self.fault(error))
+    }
+
     async fn history(
         &self,
         key: &ResourceKey,

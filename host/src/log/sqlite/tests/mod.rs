@@ -212,3 +212,18 @@ async fn a_commit_that_fails_takes_down_only_the_call_that_cannot_be_written() {
             .all(|change| change.version.last_updated >= Timestamp(1_000_000))
     );
 }
+
+#[tokio::test]
+async fn a_destinations_read_of_a_version_waits_for_no_request() {
+    let folder = Folder::new();
+    let log = open_when_free(&folder.store(), still()).await;
+    let made = version(&log, put("p", "x")).await;
+    let mut held = Vec::new();
+    for _ in 0..super::INTAKE_READERS {
+        held.push(log.intake.acquire().await.unwrap());
+    }
+    let read = log.version_to_deliver(&made.key, made.sequence).await.unwrap();
+    assert_eq!(read, Some(made));
+    drop(held);
+    log.close().await;
+}
