@@ -26,6 +26,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const READ_CHANGES: usize = 2_000;
 const READ_BYTES: usize = 4 << 20;
 
+/// After how many changes a worker lets other tasks run: making rows is work that no wait interrupts.
+const TURN: usize = 64;
+
 impl Worker {
     /// Collects a batch until it is full or due.
     pub(super) async fn collect(&mut self) -> Result<ChangeBatch, Interrupt> {
@@ -108,6 +111,9 @@ impl Worker {
 
     /// Takes a change into the batch, or passes over it, or keeps it for the next batch.
     async fn offer(&mut self, collector: &mut Collector, change: Arc<Change>) -> Result<(), Interrupt> {
+        if self.unread.len().is_multiple_of(TURN) {
+            tokio::task::yield_now().await;
+        }
         if !self.wants(&change).await? {
             collector.skip(&change);
             return Ok(());

@@ -82,3 +82,26 @@ fn ends(target: &Scripted) -> (usize, usize) {
     let table = target.table();
     (table.closed, table.discarded)
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_catches_up_lets_others_run_every_few_changes() {
+    let mut bench = Bench::new();
+    bench.spec.batch.rows = 1_000;
+    put_many(&bench.log, 1_000);
+    let turns = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    bench.start().await;
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    while bench.offered().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    other.abort();
+    let turns = turns.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(turns >= 1_000 / 64, "{turns} turns");
+    assert_eq!(bench.offered(), [(1, 1, 1_000)]);
+}
