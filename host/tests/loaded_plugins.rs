@@ -94,7 +94,7 @@ fn soon() -> Deadline {
 #[tokio::test]
 async fn a_linked_and_a_loaded_plugin_give_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let [linked_path, loaded_path] = ["linked", "loaded"].map(|name| folder.path().join(name));
+    let [linked_path, loaded_path] = ["linked.ndjson", "loaded.ndjson"].map(|name| folder.path().join(name));
 
     let linked = Ndjson::create(
         Config {
