@@ -75,8 +75,8 @@ enum Purpose {
     Restore,
 }
 
-/// Copies what the connection sees to a new file of the given name. The name is claimed first and given to the copy
-/// last, so it never leads to half a store.
+/// Copies what the connection sees to a new file of the given name. The copy gets its name last, so that the name never
+/// leads to half a store, nor to an empty one that the next host would take for new.
 async fn publish_copy(
     connection: &mut SqliteConnection,
     from: &Place,
@@ -84,7 +84,9 @@ async fn publish_copy(
     purpose: Purpose,
 ) -> Result<StoreInfo, LogError> {
     let target = Place::new(to);
-    file::claim(to).map_err(|error| target.io(&error))?;
+    if std::fs::symlink_metadata(to).is_ok() {
+        return Err(target.io(&std::io::ErrorKind::AlreadyExists.into()));
+    }
     let unnamed = Place::new(&file::beside(to, "-copy"));
     let copied = copy(connection, from, &unnamed, purpose).await;
     let published = copied.and_then(|info| match file::publish(unnamed.path(), to) {
@@ -92,9 +94,7 @@ async fn publish_copy(
         Err(error) => Err(target.io(&error)),
     });
     if published.is_err() {
-        for left in [to, unnamed.path()] {
-            std::fs::remove_file(left).ok();
-        }
+        std::fs::remove_file(unnamed.path()).ok();
     }
     published
 }

@@ -93,10 +93,13 @@ pub(super) fn claim(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Makes a finished file durable and gives it its name, which then is durable too.
+/// Makes a finished file durable and gives it its name, which then is durable too; a file of that name stays, and is
+/// an error.
 pub(super) fn publish(unnamed: &Path, path: &Path) -> io::Result<()> {
     File::open(unnamed)?.sync_all()?;
-    fs::rename(unnamed, path)?;
+    // A link is never made over a file, as a rename would be.
+    fs::hard_link(unnamed, path)?;
+    fs::remove_file(unnamed)?;
     sync_folder(path)
 }
 
