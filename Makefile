@@ -17,11 +17,11 @@ help: ## This list
 
 demo: ## Sample data into a Delta table, before your eyes; ends by itself
 	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson -p first-row
-	$(CARGO) run --release --quiet -p first-row
+	$(TARGET)/release/first-row
 
 test: judges ## Everything that a laptop can check; says by name what it could not
 	$(CARGO) build --workspace
-	$(CARGO) run --quiet -p lakefeed -- plugins stage
+	$(TARGET)/debug/lakefeed plugins stage
 	CARGO=$(CARGO) tests/run_all.sh $(LOG)
 
 bench: ## The numbers, with the machine and the commit; judges nothing
