@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O and nothing reads a clock: a time is always handed in.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -189,6 +190,28 @@ pub struct Source {
     pub last_updated: Option<Timestamp>,
 }
 
+impl Source {
+    /// Whether this is a newer version than the one that is held already.
+    ///
+    /// The same version is not newer. Otherwise the time decides, then the version's number, where both have one;
+    /// of two versions that cannot be told apart the one that comes later is taken for the newer.
+    pub fn supersedes(&self, held: &Self) -> bool {
+        if self.version.is_some() && self.version == held.version {
+            return false;
+        }
+        let by_time = match (self.last_updated, held.last_updated) {
+            (Some(new), Some(held)) => new.cmp(&held),
+            _ => Ordering::Equal,
+        };
+        let number = |source: &Self| source.version.as_deref()?.parse::<u64>().ok();
+        match (by_time, number(self), number(held)) {
+            (Ordering::Equal, Some(new), Some(held)) => new > held,
+            (Ordering::Equal, ..) => self.version != held.version || self.last_updated.is_none(),
+            (by_time, ..) => by_time.is_gt(),
+        }
+    }
+}
+
 /// Which topics wanted a change, as found when it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matched {
@@ -221,5 +244,37 @@ impl Change {
     /// The interaction that made the change.
     pub fn interaction(&self) -> Interaction {
         self.version.status.interaction()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(version: &str, last_updated: i64) -> Source {
+        Source {
+            version: (!version.is_empty()).then(|| version.to_owned()),
+            last_updated: (last_updated > 0).then_some(Timestamp(last_updated)),
+        }
+    }
+
+    #[test]
+    fn a_source_supersedes_an_older_one_and_never_itself() {
+        let check = |new: (&str, i64), held: (&str, i64), expect: bool| {
+            let (new, held) = (source(new.0, new.1), source(held.0, held.1));
+            assert_eq!(new.supersedes(&held), expect, "{new:?} {held:?}");
+        };
+        check(("2", 20), ("1", 10), true);
+        check(("1", 10), ("2", 20), false);
+        check(("2", 20), ("2", 20), false);
+        check(("2", 0), ("2", 20), false);
+        check(("10", 0), ("9", 0), true);
+        check(("9", 0), ("10", 0), false);
+        check(("9", 20), ("10", 20), false);
+        check(("b", 20), ("a", 20), true);
+        check(("b", 0), ("a", 20), true);
+        check(("", 20), ("", 20), false);
+        check(("", 21), ("", 20), true);
+        check(("", 0), ("", 0), true);
     }
 }

@@ -19,6 +19,8 @@ pub struct Body {
     /// All other members of the resource, as text with a leading comma.
     rest: String,
     id: Option<String>,
+    /// The values of its business identifiers.
+    identifiers: Vec<String>,
     meta: Meta,
 }
 
@@ -60,6 +62,7 @@ impl Body {
             meta_rest: String::new(),
             rest: String::new(),
             id: None,
+            identifiers: Vec::new(),
             meta: Meta::default(),
         };
         for (name, value) in members.0 {
@@ -79,6 +82,11 @@ impl Body {
     /// The id in the text, of whatever form.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// The values of the resource's `identifier`, in the order of the text.
+    pub fn identifiers(&self) -> &[String] {
+        &self.identifiers
     }
 
     /// The `meta.versionId` in the text: what the sender called this version.
@@ -108,6 +116,10 @@ impl Body {
             "resourceType" => self.resource_type = string(value).ok_or(BodyError::ResourceType)?,
             "id" => self.id = Some(string(value).ok_or(BodyError::Member("id"))?),
             "meta" => self.take_meta(value)?,
+            "identifier" => {
+                self.identifiers = identifiers(value)?;
+                push_member(&mut self.rest, name, value);
+            }
             _ => push_member(&mut self.rest, name, value),
         }
         Ok(())
@@ -134,6 +146,29 @@ impl Body {
 
 fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
+}
+
+/// The values of one identifier or of several; a few resource types have at most one.
+fn identifiers(value: &RawValue) -> Result<Vec<String>, BodyError> {
+    #[derive(Deserialize)]
+    struct Identifier {
+        value: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Identifiers {
+        Several(Vec<Identifier>),
+        One(Identifier),
+    }
+    let identifiers = match serde_json::from_str(value.get()) {
+        Ok(Identifiers::Several(several)) => several,
+        Ok(Identifiers::One(one)) => vec![one],
+        Err(_) => return Err(BodyError::Member("identifier")),
+    };
+    Ok(identifiers
+        .into_iter()
+        .filter_map(|identifier| identifier.value)
+        .collect())
 }
 
 fn push_member(text: &mut String, name: &str, value: &RawValue) {
@@ -188,6 +223,21 @@ mod tests {
             ),
             r#"{"resourceType":"Observation","id":"o-1","meta":{"versionId":"7","lastUpdated":"1970-01-01T00:00:00.000000Z","profile":["p"]},"valueQuantity":{"value": 1.00},"status":"final"}"#
         );
+    }
+
+    #[test]
+    fn identifiers_are_read_where_there_are_several_and_where_there_is_one() {
+        let check = |identifier: &str, expect: &[&str]| {
+            let text = format!(r#"{{"resourceType":"Patient","identifier":{identifier}}}"#);
+            assert_eq!(Body::parse(text.as_bytes()).unwrap().identifiers(), expect);
+        };
+        check(
+            r#"[{"system":"s","value":"1"},{"system":"s"},{"value":"2"}]"#,
+            &["1", "2"],
+        );
+        check(r#"{"system":"s","value":"1"}"#, &["1"]);
+        let wrong = Body::parse(br#"{"resourceType":"Patient","identifier":7}"#);
+        assert_eq!(wrong.unwrap_err(), BodyError::Member("identifier"));
     }
 
     #[test]

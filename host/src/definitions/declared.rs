@@ -228,13 +228,15 @@ impl Definitions {
             action: Action::Put(Arc::new(body)),
             matcher: Arc::new(|_, _| Matched::default()),
             source: None,
+            tokens: Vec::new(),
+            finding: None,
         };
         match self.log.write(vec![write]).await {
             Ok(written) => Ok(written.into_iter().find_map(|written| match written {
                 Written::Version { version, interaction } => {
                     Some((version, interaction == Interaction::Create))
                 }
-                Written::Nothing => None,
+                Written::Nothing | Written::Unchanged(_) => None,
             })),
             Err(WriteError::Log(error)) => Err(error),
             Err(WriteError::Refused { .. }) => Err(damaged()),

@@ -237,7 +237,12 @@ impl Definitions {
     async fn first_version(&self, key: &crate::change::ResourceKey) -> Result<Option<u64>, LogError> {
         let mut before = None;
         loop {
-            let page = self.log.history(key, before, 100).await?;
+            let page = crate::log::HistoryPage {
+                before,
+                count: 100,
+                ..Default::default()
+            };
+            let page = self.log.history(key, page).await?;
             let Some(oldest) = page.last() else {
                 return Ok(before.map(|sequence| sequence.0));
             };
@@ -256,9 +261,7 @@ impl Definitions {
 async fn all_of_type(log: &dyn Log, resource_type: &str) -> Result<Vec<crate::change::Version>, LogError> {
     let mut all = Vec::new();
     loop {
-        let after = all
-            .last()
-            .map(|version: &crate::change::Version| version.key.id().to_owned());
+        let after = all.last().map(crate::log::Place::of);
         let search = crate::log::Search {
             resource_type: resource_type.to_owned(),
             after,

@@ -162,7 +162,7 @@ async fn begin(app: &App, spec: DestinationSpec, write: Write) -> Result<Version
         app.deliveries.start(spec).await?;
         match written {
             Written::Version { version, .. } => Ok(version),
-            Written::Nothing => Err(Outcome::internal()),
+            Written::Nothing | Written::Unchanged(_) => Err(Outcome::internal()),
         }
     };
     match begun.await {

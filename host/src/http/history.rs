@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::change::{Sequence, Version, VersionStatus};
 use crate::intake::created_at;
+use crate::log::HistoryPage;
 
 use super::ask::Ask;
 use super::bundle::{Entry, bundle};
@@ -26,8 +27,7 @@ pub(super) async fn history(
     if total == 0 {
         return Err(read::not_found(&key));
     }
-    // One more than asked for tells whether there is a next page.
-    let mut versions = app.log.history(&key, page.before, page.count + 1).await?;
+    let mut versions = app.log.history(&key, page.of_log()).await?;
     let has_more = versions.len() > page.count;
     versions.truncate(page.count);
     let first = ask.url(&format!("{key}/_history?_count={}", page.count));
@@ -51,6 +51,15 @@ struct Page {
 }
 
 impl Page {
+    /// One more than asked for tells whether there is a next page.
+    fn of_log(&self) -> HistoryPage {
+        HistoryPage {
+            before: self.before,
+            count: self.count + 1,
+            ..HistoryPage::default()
+        }
+    }
+
     fn of(ask: &Ask) -> Result<Self, Outcome> {
         let mut page = Self {
             count: COUNT,

@@ -12,7 +12,7 @@ use lakefeed_view::{ResourceMeta, View};
 use serde_json::json;
 
 use crate::change::{Body, Timestamp, Version};
-use crate::log::Search;
+use crate::log::{Place, Search};
 
 use super::ask::Ask;
 use super::outcome::{Issue, Outcome};
@@ -123,14 +123,14 @@ async fn given(rows: Rows, parameters: &Parameters, wanted: &Wanted) -> Result<R
 async fn stored(app: &App, view: &Arc<View>, mut rows: Rows, wanted: &Wanted) -> Result<Rows, Outcome> {
     let mut search = Search {
         resource_type: view.resource().to_owned(),
-        since: wanted.since,
+        updated_from: wanted.since,
         count: PAGE,
         ..Search::default()
     };
     while !rows.is_full() {
         let versions = app.log.search(&search).await?;
         let Some(last) = versions.last() else { break };
-        search.after = Some(last.key.id().to_owned());
+        search.after = Some(Place::of(last));
         let page = versions
             .into_iter()
             .filter(|version| wanted.wants(&version.resource, version.last_updated))

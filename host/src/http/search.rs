@@ -5,9 +5,9 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use crate::change::Version;
+use crate::change::{Timestamp, Version};
 use crate::intake::created_at;
-use crate::log::Search;
+use crate::log::{Place, Search};
 
 use super::ask::{Ask, encode, parse_query};
 use super::bundle::{Entry, bundle};
@@ -183,9 +183,9 @@ async fn by_id(app: &App, resource_type: &str, wanted: &Wanted) -> Result<(u64, 
     let search = Search {
         resource_type: resource_type.to_owned(),
         ids: wanted.ids.clone(),
-        since: None,
-        after: wanted.after.clone(),
+        after: wanted.after.as_deref().map(behind),
         count: wanted.count + 1,
+        ..Search::default()
     };
     let total = app.log.search_total(&search).await?;
     let versions = match wanted.count {
@@ -207,7 +207,7 @@ async fn by_members(app: &App, resource_type: &str, wanted: &Wanted) -> Result<(
     loop {
         let page = app.log.search(&search).await?;
         let Some(last) = page.last() else { break };
-        search.after = Some(last.key.id().to_owned());
+        search.after = Some(Place::of(last));
         found.extend(page.into_iter().filter(|version| wanted.matches(version)));
     }
     let total = found.len() as u64;
@@ -216,6 +216,14 @@ async fn by_members(app: &App, resource_type: &str, wanted: &Wanted) -> Result<(
     }
     found.truncate(if wanted.count == 0 { 0 } else { wanted.count + 1 });
     Ok((total, found))
+}
+
+/// The place of an id in an order by id.
+fn behind(id: &str) -> Place {
+    Place {
+        id: id.to_owned(),
+        last_updated: Timestamp::default(),
+    }
 }
 
 fn entry(ask: &Ask, version: &Version) -> Entry {

@@ -79,7 +79,7 @@ async fn put(app: &Arc<App>, ask: &Ask, write: crate::log::Write) -> Result<(Ver
                     .topic_stored(topic, id, version.sequence.0, is_new);
                 Ok((version, interaction))
             }
-            Written::Nothing => Err(Outcome::internal()),
+            Written::Nothing | Written::Unchanged(_) => Err(Outcome::internal()),
         }
     })
     .await

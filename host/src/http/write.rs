@@ -24,7 +24,7 @@ pub(super) async fn create(app: &App, ask: &Ask, resource_type: &str) -> Result<
     let write = app.intake.create(body)?;
     match commit(app, write).await? {
         Written::Version { version, .. } => Ok(respond::created(ask, &version)),
-        Written::Nothing => Err(Outcome::internal()),
+        Written::Nothing | Written::Unchanged(_) => Err(Outcome::internal()),
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn update(app: &App, ask: &Ask, resource_type: &str, id: &str) 
     let write = app.intake.update(id, body, precondition(ask)?)?;
     match app.write(write).await? {
         Written::Version { version, interaction } => Ok(updated(ask, &version, interaction)),
-        Written::Nothing => Err(Outcome::internal()),
+        Written::Nothing | Written::Unchanged(_) => Err(Outcome::internal()),
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn deleted(ask: &Ask, written: &Written) -> Response {
         Written::Version { version, .. } => {
             respond::with_version(respond::empty(StatusCode::NO_CONTENT), version)
         }
-        Written::Nothing => respond::empty(StatusCode::NO_CONTENT),
+        Written::Nothing | Written::Unchanged(_) => respond::empty(StatusCode::NO_CONTENT),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::change::{Body, ResourceKey};
 use crate::log::{Action, Matcher, Precondition, Write};
 
 pub mod created_at;
+pub mod identifier;
 pub mod ndjson;
 mod precondition;
 mod refusal;
@@ -87,6 +88,8 @@ impl Intake {
             action: Action::Delete,
             matcher: (self.matcher)(),
             source: None,
+            tokens: Vec::new(),
+            finding: None,
         }
     }
 
@@ -98,9 +101,11 @@ impl Intake {
         Ok(Write {
             key,
             precondition,
+            tokens: identifier::tokens(&body),
             action: Action::Put(Arc::new(body)),
             matcher: (self.matcher)(),
             source: None,
+            finding: None,
         })
     }
 }

@@ -17,6 +17,8 @@ use crate::change::{Body, Change, Interaction, Offset, ResourceKey, Sequence, So
 mod destination;
 mod error;
 mod open;
+mod plan;
+mod search;
 pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod suite;
@@ -28,6 +30,7 @@ pub use destination::{
 };
 pub use error::LogError;
 pub use open::{StoreUrl, open};
+pub use search::{Finding, HistoryPage, Lookup, Place, Search, SearchOrder, Token};
 
 /// Where a store reads the time; handed in, so that a test can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -71,22 +74,23 @@ pub trait Log: Send + Sync + 'static {
         self.version(key, sequence).await
     }
 
-    /// A resource's versions, newest first, at most `count`, older than `before` when that is given.
-    async fn history(
-        &self,
-        key: &ResourceKey,
-        before: Option<Sequence>,
-        count: usize,
-    ) -> Result<Vec<Version>, LogError>;
+    /// A resource's versions, newest first.
+    async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError>;
 
     /// How many versions a resource has.
     async fn history_len(&self, key: &ResourceKey) -> Result<u64, LogError>;
 
-    /// Living resources of a type, by id; see [`Search`].
+    /// The versions of all resources of a type, newest first.
+    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError>;
+
+    /// Living resources of a type; see [`Search`].
     async fn search(&self, search: &Search) -> Result<Vec<Version>, LogError>;
 
     /// How many living resources a search would find without its paging.
     async fn search_total(&self, search: &Search) -> Result<u64, LogError>;
+
+    /// What a lookup finds, by id, at most `count`.
+    async fn look_up(&self, lookup: &Lookup, count: usize) -> Result<Vec<Version>, LogError>;
 
     // ---- changes
 
@@ -98,6 +102,11 @@ pub trait Log: Send + Sync + 'static {
 
     /// The offset of the newest committed change, and a signal that wakes when it moves on.
     fn head(&self) -> watch::Receiver<Offset>;
+
+    /// What keeps committed changes from being given out at the moment; none when nothing does.
+    async fn held_back(&self) -> Result<Option<HeldBack>, LogError> {
+        Ok(None)
+    }
 
     // ---- destinations
 
@@ -178,8 +187,12 @@ pub struct Write {
     pub action: Action,
     /// Which topics want it.
     pub matcher: Matcher,
-    /// What the server it came from called it.
+    /// What the server it came from called it. A delete without one keeps what the version before was called.
     pub source: Option<Source>,
+    /// What lookups find the resource by once this is its newest version. Deleted, it is found no more.
+    pub tokens: Vec<Token>,
+    /// What was found before this write was decided, and must still be found when it happens.
+    pub finding: Option<Arc<Finding>>,
 }
 
 /// What a write does.
@@ -203,6 +216,9 @@ pub enum Precondition {
     Exists,
     /// The living resource's version is this one.
     VersionIs(Sequence),
+    /// The write's source supersedes the one that the newest version came with, if it came with one. A write that
+    /// is late or was made before is left out, which refuses nothing.
+    SourceIsNewer,
 }
 
 /// What a write did.
@@ -217,6 +233,8 @@ pub enum Written {
     },
     /// Nothing was there to delete.
     Nothing,
+    /// The write was late or made before: the newest version stays as it is.
+    Unchanged(Version),
 }
 
 /// Why nothing was written.
@@ -247,21 +265,18 @@ pub enum Refused {
     /// The living resource has another version.
     #[error("the resource is in version {0}")]
     OtherVersion(Sequence),
+    /// A lookup no longer finds what the write was decided by; ask again and decide anew.
+    #[error("other resources are found than before")]
+    FoundOther,
 }
 
-/// Which living resources of a type are wanted, by id.
-#[derive(Clone, Debug, Default)]
-pub struct Search {
-    /// The type.
-    pub resource_type: String,
-    /// These ids only; all when absent.
-    pub ids: Option<Vec<String>>,
-    /// Not older than this.
-    pub since: Option<Timestamp>,
-    /// Ids greater than this only: the last id of the page before.
-    pub after: Option<String>,
-    /// At most this many.
-    pub count: usize,
+/// What keeps committed changes from being given out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Who holds them back and what to do; holds no data.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Where a read of the log stops; whichever comes first.

@@ -12,8 +12,8 @@ use crate::change::{
     Body, Change, Matched, Offset, ResourceKey, Sequence, Timestamp, Version, VersionStatus,
 };
 use crate::log::{
-    Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, LastError, Log,
-    LogError, NewDeadLetter, ReadBound, Search, Write, WriteError, Written,
+    Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
+    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, Write, WriteError, Written,
 };
 
 /// The id of the one destination and of the one topic.
@@ -384,12 +384,13 @@ impl Log for MemoryLog {
     async fn current(&self, _: &ResourceKey) -> Result<Option<Version>, LogError> {
         unreachable!()
     }
-    async fn history(
-        &self,
-        _: &ResourceKey,
-        _: Option<Sequence>,
-        _: usize,
-    ) -> Result<Vec<Version>, LogError> {
+    async fn history(&self, _: &ResourceKey, _: HistoryPage) -> Result<Vec<Version>, LogError> {
+        unreachable!()
+    }
+    async fn type_history(&self, _: &str, _: HistoryPage) -> Result<Vec<Version>, LogError> {
+        unreachable!()
+    }
+    async fn look_up(&self, _: &Lookup, _: usize) -> Result<Vec<Version>, LogError> {
         unreachable!()
     }
     async fn history_len(&self, _: &ResourceKey) -> Result<u64, LogError> {

@@ -52,10 +52,12 @@ impl Store {
             action: Action::Put(Arc::new(Body::parse(body.as_bytes()).unwrap())),
             matcher: self.topics.matcher(),
             source: None,
+            tokens: Vec::new(),
+            finding: None,
         };
         match self.log.write(vec![write]).await.unwrap().remove(0) {
             Written::Version { version, .. } => row(id, version.sequence.0),
-            Written::Nothing => panic!("nothing was written"),
+            Written::Nothing | Written::Unchanged(_) => panic!("nothing was written"),
         }
     }
 

@@ -83,6 +83,8 @@ async fn stored(host: &Host) {
         action: Action::Put(Arc::new(Body::parse(body.as_bytes()).unwrap())),
         matcher: Arc::new(|_, _| Matched::default()),
         source: None,
+        tokens: Vec::new(),
+        finding: None,
     };
     host.log.write(vec![write]).await.unwrap();
     // A statement of its own: the place must not be borrowed while the store is waited for.

@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite};
 
-use super::plan::{Known, NewVersion, Plan, is_deleted};
-use super::row::{LOG_COLUMNS, ManyRows, integer, log_columns, natural, status_number, to_json, version};
+use super::super::plan::{Known, NewVersion, Plan, TokenChange, is_deleted};
+use super::super::{Lookup, Token};
+use super::row::{
+    LOG_COLUMNS, ManyRows, integer, key, log_columns, natural, status_number, to_json, version,
+};
 use crate::change::ResourceKey;
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
@@ -19,7 +22,7 @@ static LOOK_UP: LazyLock<ManyRows> = LazyLock::new(|| {
         concat!(
             ") SELECT ",
             log_columns!(),
-            ", r.versions FROM wanted w \
+            ", r.versions, r.tokens FROM wanted w \
              CROSS JOIN resource r ON r.resource_type = w.resource_type AND r.id = w.id \
              CROSS JOIN log l ON l.sequence = r.sequence"
         ),
@@ -37,15 +40,27 @@ static ADD_VERSIONS: LazyLock<ManyRows> = LazyLock::new(|| {
 
 static SET_CURRENT: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
-        "INSERT INTO resource (resource_type, id, sequence, last_updated, deleted, versions) VALUES ",
-        6,
+        "INSERT INTO resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) VALUES ",
+        7,
         " ON CONFLICT (resource_type, id) DO UPDATE SET sequence = excluded.sequence, \
-         last_updated = excluded.last_updated, deleted = excluded.deleted, versions = excluded.versions",
+         last_updated = excluded.last_updated, deleted = excluded.deleted, versions = excluded.versions, \
+         tokens = excluded.tokens",
     )
 });
 
 static ADD_MATCHED: LazyLock<ManyRows> =
     LazyLock::new(|| ManyRows::new("INSERT INTO matched (topic, sequence, ordinal) VALUES ", 3, ""));
+
+static ADD_TOKENS: LazyLock<ManyRows> =
+    LazyLock::new(|| ManyRows::new("INSERT INTO token (token, resource_type, id) VALUES ", 3, ""));
+
+static DROP_TOKENS: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "DELETE FROM token WHERE (token, resource_type, id) IN (VALUES ",
+        3,
+        ")",
+    )
+});
 
 /// What the single writer knows of the log without asking it.
 #[derive(Debug, Default)]
@@ -157,6 +172,7 @@ pub(super) async fn look_up(
             let newest = version(row)?;
             let resource = Known {
                 versions: natural(row, LOG_COLUMNS)?,
+                tokens: tokens(row, LOG_COLUMNS + 1)?,
                 newest: Some(newest),
             };
             if let Some(newest) = &resource.newest {
@@ -165,6 +181,32 @@ pub(super) async fn look_up(
         }
     }
     Ok(known)
+}
+
+/// Adds the resources that lookups find to those that a group touches.
+pub(super) async fn add_found(
+    lookups: &[&Lookup],
+    keys: &mut Vec<ResourceKey>,
+    connection: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    if lookups.is_empty() {
+        return Ok(());
+    }
+    let mut seen: HashSet<ResourceKey> = keys.iter().cloned().collect();
+    for lookup in lookups {
+        let rows = sqlx::query("SELECT resource_type, id FROM token WHERE token = ? AND resource_type = ?")
+            .bind(lookup.token.0)
+            .bind(&lookup.resource_type)
+            .fetch_all(&mut *connection)
+            .await?;
+        for row in &rows {
+            let found = key(row, 0, 1)?;
+            if seen.insert(found.clone()) {
+                keys.push(found);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes what a plan holds.
@@ -186,6 +228,7 @@ pub(super) async fn write(
             .fold(sqlx::query(AssertSqlSafe(statement)), bind_current);
         query.execute(&mut *connection).await?;
     }
+    write_tokens(&plan.token_changes(), connection).await?;
     let matched = numbers.matched_rows(plan.rows(), connection).await?;
     for (statement, part) in ADD_MATCHED.cut(&matched) {
         let query = part
@@ -193,27 +236,34 @@ pub(super) async fn write(
             .fold(sqlx::query(AssertSqlSafe(statement)), bind_matched);
         query.execute(&mut *connection).await?;
     }
-    numbers.last_sequence = plan.last_sequence();
     if let Some(newest) = plan.rows().last() {
+        numbers.last_sequence = newest.version.sequence.0;
         numbers.head = newest.version.sequence.0;
     }
     Ok(())
 }
 
-/// Each touched resource's newest row, with its count of versions.
-fn newest(plan: &Plan) -> Vec<(&NewVersion, u64)> {
-    let is_newest = |row: &&NewVersion| {
-        let newest = plan
-            .known(&row.version.key)
-            .and_then(|known| known.newest.as_ref());
-        newest.is_some_and(|newest| newest.sequence == row.version.sequence)
-    };
-    let versions = |row: &NewVersion| plan.known(&row.version.key).map_or(1, |known| known.versions);
-    plan.rows()
-        .iter()
-        .filter(is_newest)
-        .map(|row| (row, versions(row)))
-        .collect()
+async fn write_tokens(
+    changes: &[TokenChange<'_>],
+    connection: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    let (added, dropped): (Vec<&TokenChange<'_>>, Vec<_>) =
+        changes.iter().partition(|change| change.is_added);
+    for (many, rows) in [(&*DROP_TOKENS, dropped), (&*ADD_TOKENS, added)] {
+        for (statement, part) in many.cut(&rows) {
+            let query = part
+                .iter()
+                .fold(sqlx::query(AssertSqlSafe(statement)), bind_token);
+            query.execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Each touched resource's newest row, and what is known of it besides.
+fn newest(plan: &Plan) -> Vec<(&NewVersion, &Known)> {
+    let newest = |row| plan.newest(row).map(|known| (row, known));
+    plan.rows().iter().filter_map(newest).collect()
 }
 
 fn bind_version<'q>(query: Query<'q>, row: &NewVersion) -> Result<Query<'q>, sqlx::Error> {
@@ -238,7 +288,7 @@ fn bind_version<'q>(query: Query<'q>, row: &NewVersion) -> Result<Query<'q>, sql
         .bind(source.and_then(|source| source.last_updated).map(|time| time.0)))
 }
 
-fn bind_current<'q>(query: Query<'q>, (row, versions): &(&NewVersion, u64)) -> Query<'q> {
+fn bind_current<'q>(query: Query<'q>, (row, known): &(&NewVersion, &Known)) -> Query<'q> {
     let version = &row.version;
     query
         .bind(version.key.resource_type())
@@ -246,7 +296,30 @@ fn bind_current<'q>(query: Query<'q>, (row, versions): &(&NewVersion, u64)) -> Q
         .bind(integer(version.sequence.0))
         .bind(version.last_updated.0)
         .bind(is_deleted(version))
-        .bind(integer(*versions))
+        .bind(integer(known.versions))
+        .bind(bytes_of(&known.tokens))
+}
+
+fn bind_token<'q>(query: Query<'q>, change: &&TokenChange<'_>) -> Query<'q> {
+    query
+        .bind(change.token.0)
+        .bind(change.key.resource_type().to_owned())
+        .bind(change.key.id().to_owned())
+}
+
+/// Tokens as the store holds them beside a resource: eight bytes each.
+fn bytes_of(tokens: &[Token]) -> Option<Vec<u8>> {
+    let bytes = || tokens.iter().flat_map(|token| token.0.to_be_bytes()).collect();
+    (!tokens.is_empty()).then(bytes)
+}
+
+fn tokens(row: &SqliteRow, column: usize) -> Result<Vec<Token>, sqlx::Error> {
+    let bytes: Option<&[u8]> = row.try_get_unchecked(column)?;
+    let (tokens, _) = bytes.unwrap_or_default().as_chunks::<8>();
+    Ok(tokens
+        .iter()
+        .map(|token| Token(i64::from_be_bytes(*token)))
+        .collect())
 }
 
 fn bind_matched<'q>(query: Query<'q>, row: &MatchedRow) -> Query<'q> {

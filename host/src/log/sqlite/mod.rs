@@ -2,8 +2,7 @@
 //!
 //! - `file`: the file's rights, its lock, its name on disk.
 //! - `schema`: the schema's versions, and how connections are set up.
-//! - `writer`: the one writer, whose commits many calls share; `plan` decides what a group of calls makes of the
-//!   resources, `insert` and `edit` write it.
+//! - `writer`: the one writer, whose commits many calls share; `insert` and `edit` write what they make.
 //! - `read`: what readers ask; `row`: rows as values.
 //! - `backup`: copies of the store, out and back in.
 //! - `look`: a look at a store that another process holds.
@@ -22,8 +21,8 @@ use sqlx::{ConnectOptions, Sqlite};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, LastError,
-    Log, LogError, ReadBound, Search, Write, WriteError, Written,
+    Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
+    LastError, Log, LogError, Lookup, ReadBound, Search, Write, WriteError, Written,
 };
 use crate::change::{Change, Offset, ResourceKey, Sequence, Version};
 
@@ -33,7 +32,6 @@ mod fault;
 mod file;
 mod insert;
 mod look;
-mod plan;
 mod read;
 mod row;
 mod schema;
@@ -174,13 +172,13 @@ impl Log for SqliteLog {
         found.map_err(|error| self.fault(error))
     }
 
-    async fn history(
-        &self,
-        key: &ResourceKey,
-        before: Option<Sequence>,
-        count: usize,
-    ) -> Result<Vec<Version>, LogError> {
-        let found = read::history(key, before, count, &mut *self.intake().await?).await;
+    async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError> {
+        let found = read::history(key, page, &mut *self.intake().await?).await;
+        found.map_err(|error| self.fault(error))
+    }
+
+    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError> {
+        let found = read::type_history(resource_type, page, &mut *self.intake().await?).await;
         found.map_err(|error| self.fault(error))
     }
 
@@ -197,6 +195,11 @@ impl Log for SqliteLog {
     async fn search_total(&self, search: &Search) -> Result<u64, LogError> {
         let count = read::search_total(search, &mut *self.intake().await?).await;
         count.map_err(|error| self.fault(error))
+    }
+
+    async fn look_up(&self, lookup: &Lookup, count: usize) -> Result<Vec<Version>, LogError> {
+        let found = read::look_up(lookup, count, &mut *self.intake().await?).await;
+        found.map_err(|error| self.fault(error))
     }
 
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError> {

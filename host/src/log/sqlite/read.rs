@@ -1,9 +1,10 @@
 //! The reads: resources, their history, and the changes behind an offset.
 
+use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 
-use super::super::{DeadLetter, NewDeadLetter, ReadBound, Search};
+use super::super::{DeadLetter, HistoryPage, Lookup, NewDeadLetter, ReadBound, Search, SearchOrder};
 use super::row::{change, integer, key, log_columns, maybe_natural, natural, offset, version};
 use crate::change::{Change, Offset, ResourceKey, Sequence, Timestamp, Version};
 
@@ -47,8 +48,7 @@ pub(super) async fn one_version(
 /// one of its versions, so that a late page is as quick as the first.
 pub(super) async fn history(
     wanted: &ResourceKey,
-    before: Option<Sequence>,
-    count: usize,
+    page: HistoryPage,
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Version>, sqlx::Error> {
     let rows = sqlx::query(concat!(
@@ -61,15 +61,46 @@ pub(super) async fn history(
              WHERE p.previous IS NOT NULL) \
          SELECT ",
         log_columns!(),
-        " FROM chain c CROSS JOIN log l ON l.sequence = c.sequence WHERE l.sequence < ?3 LIMIT ?4"
+        " FROM chain c CROSS JOIN log l ON l.sequence = c.sequence WHERE l.sequence < ?3 AND l.last_updated >= ?4 \
+         LIMIT ?5"
     ))
     .bind(wanted.resource_type())
     .bind(wanted.id())
-    .bind(before.map_or(i64::MAX, |before| integer(before.0)))
-    .bind(limit(count))
+    .bind(before(page))
+    .bind(since(page))
+    .bind(limit(page.count))
     .fetch_all(connection)
     .await?;
     rows.iter().map(version).collect()
+}
+
+/// The versions of a type's resources, newest first.
+pub(super) async fn type_history(
+    resource_type: &str,
+    page: HistoryPage,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log l WHERE l.resource_type = ? AND l.sequence < ? AND l.last_updated >= ? \
+         ORDER BY l.sequence DESC LIMIT ?"
+    ))
+    .bind(resource_type)
+    .bind(before(page))
+    .bind(since(page))
+    .bind(limit(page.count))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(version).collect()
+}
+
+fn before(page: HistoryPage) -> i64 {
+    page.before.map_or(i64::MAX, |before| integer(before.0))
+}
+
+fn since(page: HistoryPage) -> i64 {
+    page.since.map_or(i64::MIN, |since| since.0)
 }
 
 /// How many versions a resource has.
@@ -85,7 +116,7 @@ pub(super) async fn history_len(
     row.as_ref().map_or(Ok(0), |row| natural(row, 0))
 }
 
-/// Living resources of a type, by id.
+/// Living resources of a type, in the order that is asked for.
 pub(super) async fn search(
     wanted: &Search,
     connection: &mut SqliteConnection,
@@ -96,10 +127,8 @@ pub(super) async fn search(
         " FROM resource r CROSS JOIN log l ON l.sequence = r.sequence"
     ));
     push_conditions(&mut query, wanted)?;
-    if let Some(after) = &wanted.after {
-        query.push(" AND r.id > ").push_bind(after.clone());
-    }
-    query.push(" ORDER BY r.id LIMIT ").push_bind(limit(wanted.count));
+    push_order(&mut query, wanted);
+    query.push(" LIMIT ").push_bind(limit(wanted.count));
     let rows = query.build().fetch_all(connection).await?;
     rows.iter().map(version).collect()
 }
@@ -125,10 +154,68 @@ fn push_conditions(query: &mut QueryBuilder<Sqlite>, wanted: &Search) -> Result<
             .push_bind(super::row::to_json(ids)?)
             .push("))");
     }
-    if let Some(since) = wanted.since {
-        query.push(" AND r.last_updated >= ").push_bind(since.0);
+    if let Some(from) = wanted.updated_from {
+        query.push(" AND r.last_updated >= ").push_bind(from.0);
+    }
+    if let Some(before) = wanted.updated_before {
+        query.push(" AND r.last_updated < ").push_bind(before.0);
     }
     Ok(())
+}
+
+fn push_order(query: &mut QueryBuilder<Sqlite>, wanted: &Search) {
+    let (behind, order) = match wanted.order {
+        SearchOrder::Id => (None, "r.id"),
+        SearchOrder::OldestFirst => (Some(">"), "r.last_updated, r.id"),
+        SearchOrder::NewestFirst => (Some("<"), "r.last_updated DESC, r.id"),
+    };
+    match (&wanted.after, behind) {
+        (None, _) => {}
+        (Some(place), None) => {
+            query.push(" AND r.id > ").push_bind(place.id.clone());
+        }
+        (Some(place), Some(behind)) => {
+            // The first condition lets the index begin at the place, the second is exact.
+            let time = place.last_updated.0;
+            query
+                .push(format!(" AND r.last_updated {behind}= "))
+                .push_bind(time);
+            query
+                .push(format!(" AND (r.last_updated {behind} "))
+                .push_bind(time);
+            query.push(" OR r.id > ").push_bind(place.id.clone()).push(")");
+        }
+    }
+    query.push(" ORDER BY ").push(order);
+}
+
+/// What a lookup finds, by id.
+pub(super) async fn look_up(
+    wanted: &Lookup,
+    count: usize,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let mut found = Vec::new();
+    let mut rows = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM token t CROSS JOIN resource r ON r.resource_type = t.resource_type AND r.id = t.id \
+         CROSS JOIN log l ON l.sequence = r.sequence \
+         WHERE t.token = ? AND t.resource_type = ? AND NOT r.deleted ORDER BY t.id"
+    ))
+    .bind(wanted.token.0)
+    .bind(&wanted.resource_type)
+    .fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let candidate = version(&row)?;
+        if (wanted.matches)(&candidate) {
+            found.push(candidate);
+        }
+        if found.len() >= count {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// The changes behind an offset, in order, up to a bound.

@@ -10,12 +10,12 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::{Clock, LogError, Write, WriteError, Written};
+use super::super::plan::{Plan, Sequences};
+use super::super::{Clock, LogError, Lookup, Write, WriteError, Written};
 use super::edit::{self, Around, Edit, Edited};
 use super::fault::Place;
 use super::file::HostLock;
 use super::insert::{self, Numbers};
-use super::plan::Plan;
 use super::row::offset;
 use crate::change::{Offset, ResourceKey};
 
@@ -189,9 +189,10 @@ impl Writer {
         group: &[Call],
         numbers: &mut Numbers,
     ) -> Result<Vec<Option<Answer>>, sqlx::Error> {
-        let keys = touched(group);
+        let mut keys = touched(group);
+        insert::add_found(&lookups(group), &mut keys, &mut self.connection).await?;
         let known = insert::look_up(&keys, &mut self.connection).await?;
-        let mut plan = Plan::new(known, numbers.last_sequence);
+        let mut plan = Plan::new(known, Sequences::After(numbers.last_sequence));
         let now = (self.clock)();
         let answers = group
             .iter()
@@ -285,6 +286,19 @@ fn touched(group: &[Call]) -> Vec<ResourceKey> {
         }
     }
     keys
+}
+
+/// What the group's writes were decided by.
+fn lookups(group: &[Call]) -> Vec<&Lookup> {
+    let writes = group.iter().filter_map(|call| match &call.work {
+        Work::Write(writes) => Some(writes),
+        Work::Edit(_) | Work::Close => None,
+    });
+    writes
+        .flatten()
+        .filter_map(|write| write.finding.as_ref())
+        .map(|finding| &finding.lookup)
+        .collect()
 }
 
 fn answer_all(group: Vec<Call>, answers: Vec<Answer>) {

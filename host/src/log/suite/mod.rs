@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 
-use super::{Action, Clock, Log, Matcher, Precondition, ReadBound, Write, Written};
-use crate::change::{Body, Change, Matched, Offset, ResourceKey, Timestamp, Version};
+use super::{Action, Clock, HistoryPage, Log, Matcher, Precondition, ReadBound, Write, Written};
+use crate::change::{Body, Change, Matched, Offset, ResourceKey, Sequence, Timestamp, Version};
 
 pub(crate) mod changes;
 pub(crate) mod crashes;
 pub(crate) mod destinations;
 pub(crate) mod resources;
+pub(crate) mod search;
 
 /// One store of one test.
 #[async_trait]
@@ -38,9 +39,15 @@ macro_rules! log_suite {
             resources: last_updated_grows_while_the_clock_stands_still_or_goes_back,
             resources: of_two_callers_that_create_one_id_one_is_refused,
             resources: history_is_paged_from_the_newest_to_the_first,
-            resources: search_finds_the_living_by_id_and_pages,
             resources: a_source_keeps_what_it_called_the_version,
+            resources: what_a_source_sends_late_or_again_changes_nothing,
             resources: a_matcher_sees_the_version_before_and_one_that_panics_fails_its_call_alone,
+            search: search_finds_the_living_by_id_and_pages,
+            search: search_by_update_gives_each_once_in_order_over_its_pages,
+            search: a_types_history_holds_all_its_versions_newest_first,
+            search: a_lookup_finds_the_living_by_the_tokens_of_their_newest_version,
+            search: a_write_that_was_decided_by_a_lookup_is_refused_when_it_finds_others,
+            search: of_callers_that_found_nothing_and_create_one_succeeds,
             changes: changes_come_in_order_each_once_under_sixteen_writers,
             changes: a_read_stops_at_its_bounds_but_gives_at_least_one_change,
             changes: a_count_is_exact_for_each_topic_and_offset,
@@ -125,6 +132,8 @@ pub(crate) fn put(id: &str, content: &str) -> Write {
         action: body(content),
         matcher: topics(&[]),
         source: None,
+        tokens: Vec::new(),
+        finding: None,
     }
 }
 
@@ -139,7 +148,7 @@ pub(crate) fn delete(id: &str) -> Write {
 pub(crate) async fn version(log: &dyn Log, write: Write) -> Version {
     match log.write(vec![write]).await.unwrap().remove(0) {
         Written::Version { version, .. } => version,
-        Written::Nothing => panic!("nothing was written"),
+        Written::Nothing | Written::Unchanged(_) => panic!("nothing was written"),
     }
 }
 
@@ -152,6 +161,14 @@ pub(crate) fn content(version: &Version) -> String {
 /// All changes after an offset.
 pub(crate) async fn all_changes(log: &dyn Log, after: Offset) -> Vec<Change> {
     log.changes(after, bound(usize::MAX, usize::MAX)).await.unwrap()
+}
+
+pub(crate) fn page(before: Option<Sequence>, count: usize) -> HistoryPage {
+    HistoryPage {
+        before,
+        since: None,
+        count,
+    }
 }
 
 pub(crate) fn bound(changes: usize, bytes: usize) -> ReadBound {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Hands, Stores, body, content, delete, key, put, still, topics, version};
+use super::{Hands, Stores, body, content, delete, key, page, put, still, topics, version};
 use crate::change::{Interaction, Sequence, Source, Timestamp, VersionStatus};
-use crate::log::{LogError, Precondition, Refused, Search, Write, WriteError, Written};
+use crate::log::{LogError, Precondition, Refused, Write, WriteError, Written};
 
 fn refused(answer: Result<Vec<Written>, WriteError>) -> (usize, Refused) {
     match answer {
@@ -148,7 +148,7 @@ pub(crate) async fn one_call_makes_several_versions_of_one_resource_in_order(sto
     ];
     let answers = log.write(call).await.unwrap();
     assert_eq!(answers[3], Written::Nothing);
-    let history = log.history(&key("a"), None, 10).await.unwrap();
+    let history = log.history(&key("a"), page(None, 10)).await.unwrap();
     let contents: Vec<String> = history.iter().rev().map(content).collect();
     assert_eq!(contents, ["1", "2", "2", "3"]);
     let times: Vec<i64> = history
@@ -200,7 +200,7 @@ pub(crate) async fn history_is_paged_from_the_newest_to_the_first(stores: &dyn S
     let mut paged = Vec::new();
     let mut before = None;
     loop {
-        let page = log.history(&key("a"), before, 3).await.unwrap();
+        let page = log.history(&key("a"), page(before, 3)).await.unwrap();
         let Some(last) = page.last() else { break };
         before = Some(last.sequence);
         paged.extend(page);
@@ -208,54 +208,13 @@ pub(crate) async fn history_is_paged_from_the_newest_to_the_first(stores: &dyn S
     assert_eq!(paged, made);
     assert_eq!(log.history_len(&key("a")).await.unwrap(), 7);
     assert_eq!(log.history_len(&key("b")).await.unwrap(), 0);
-    assert_eq!(log.history(&key("b"), None, 3).await.unwrap(), []);
+    assert_eq!(log.history(&key("b"), page(None, 3)).await.unwrap(), []);
     // A bound that is no version of this resource is only a number.
     let between = Some(Sequence(made[2].sequence.0 + 1));
-    assert_eq!(log.history(&key("a"), between, 2).await.unwrap(), made[2..4]);
-}
-
-fn ids(found: &[crate::change::Version]) -> Vec<&str> {
-    found.iter().map(|version| version.key.id()).collect()
-}
-
-pub(crate) async fn search_finds_the_living_by_id_and_pages(stores: &dyn Stores) {
-    let hands = Hands::at(10);
-    let log = stores.open(hands.clock()).await;
-    for id in ["c", "a", "d", "b", "gone"] {
-        version(&*log, put(id, "x")).await;
-    }
-    version(&*log, delete("gone")).await;
-    hands.set(20);
-    version(&*log, put("d", "y")).await;
-    let all = Search {
-        resource_type: "Patient".to_owned(),
-        count: 10,
-        ..Search::default()
-    };
-    assert_eq!(ids(&log.search(&all).await.unwrap()), ["a", "b", "c", "d"]);
-    let page = Search {
-        count: 2,
-        after: Some("b".to_owned()),
-        ..all.clone()
-    };
-    assert_eq!(ids(&log.search(&page).await.unwrap()), ["c", "d"]);
-    assert_eq!(log.search_total(&page).await.unwrap(), 4);
-    let some = Search {
-        ids: Some(vec!["d".to_owned(), "gone".to_owned(), "a".to_owned()]),
-        ..all.clone()
-    };
-    assert_eq!(ids(&log.search(&some).await.unwrap()), ["a", "d"]);
-    assert_eq!(log.search_total(&some).await.unwrap(), 2);
-    let recent = Search {
-        since: Some(Timestamp(20)),
-        ..all.clone()
-    };
-    assert_eq!(ids(&log.search(&recent).await.unwrap()), ["d"]);
-    let none = Search {
-        resource_type: "Observation".to_owned(),
-        ..all
-    };
-    assert_eq!(log.search_total(&none).await.unwrap(), 0);
+    assert_eq!(
+        log.history(&key("a"), page(between, 2)).await.unwrap(),
+        made[2..4]
+    );
 }
 
 pub(crate) async fn a_source_keeps_what_it_called_the_version(stores: &dyn Stores) {
@@ -281,6 +240,44 @@ pub(crate) async fn a_source_keeps_what_it_called_the_version(stores: &dyn Store
         ..put("a", "y")
     };
     assert_eq!(version(&*log, silent).await.source, None);
+}
+
+pub(crate) async fn what_a_source_sends_late_or_again_changes_nothing(stores: &dyn Stores) {
+    let log = stores.open(still()).await;
+    let fed = |write: Write, version: &str, last_updated: i64| Write {
+        precondition: Precondition::SourceIsNewer,
+        source: Some(Source {
+            version: Some(version.to_owned()),
+            last_updated: Some(Timestamp(last_updated)),
+        }),
+        ..write
+    };
+    version(&*log, put("a", "made here")).await;
+    let second = version(&*log, fed(put("a", "2"), "2", 20)).await;
+    for (sent, at) in [("2", 20), ("1", 10)] {
+        let left_out = log.write(vec![fed(put("a", "late"), sent, at)]).await.unwrap();
+        assert_eq!(left_out, [Written::Unchanged(second.clone())]);
+    }
+    let several = vec![
+        fed(put("a", "3"), "3", 30),
+        fed(put("a", "3"), "3", 30),
+        fed(put("a", "4"), "4", 40),
+    ];
+    let answers = log.write(several).await.unwrap();
+    assert!(matches!(&answers[1], Written::Unchanged(third) if content(third) == "3"));
+    assert_eq!(log.history_len(&key("a")).await.unwrap(), 4);
+    // A delete that names no version follows whatever came before, and what came before stays older than it.
+    let silent = Write {
+        precondition: Precondition::SourceIsNewer,
+        ..delete("a")
+    };
+    let deleted = version(&*log, silent.clone()).await;
+    assert_eq!(deleted.source.as_ref().unwrap().version.as_deref(), Some("4"));
+    let late = log.write(vec![fed(put("a", "late"), "4", 40)]).await.unwrap();
+    assert_eq!(late, [Written::Unchanged(deleted)]);
+    assert_eq!(log.write(vec![silent]).await.unwrap(), [Written::Nothing]);
+    let revived = version(&*log, fed(put("a", "5"), "5", 50)).await;
+    assert_eq!(revived.status, VersionStatus::Recreated);
 }
 
 pub(crate) async fn a_matcher_sees_the_version_before_and_one_that_panics_fails_its_call_alone(

@@ -18,6 +18,8 @@ CREATE TABLE log (
     source_version TEXT,
     source_last_updated INTEGER
 );
+-- Histories of a type.
+CREATE INDEX log_by_type ON log (resource_type);
 
 -- The current state: each resource's newest version, a deleted one included.
 CREATE TABLE resource (
@@ -27,7 +29,19 @@ CREATE TABLE resource (
     last_updated INTEGER NOT NULL,
     deleted INTEGER NOT NULL,
     versions INTEGER NOT NULL,
+    -- What lookups find it by, eight bytes each; NULL for nothing.
+    tokens BLOB,
     PRIMARY KEY (resource_type, id)
+) WITHOUT ROWID;
+-- Searches by the time of the last update.
+CREATE INDEX resource_by_update ON resource (resource_type, last_updated);
+
+-- The same tokens as rows: numbers made of the identifiers' values of living resources.
+CREATE TABLE token (
+    token INTEGER NOT NULL,
+    resource_type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (token, resource_type, id)
 ) WITHOUT ROWID;
 
 -- Topics by number, so that `matched` stays narrow.

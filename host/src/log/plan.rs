@@ -1,12 +1,12 @@
 //! What a group of writes makes of the resources that they touch; pure.
 //!
-//! The writer reads the resources' current state, lets each call add its versions here, and then writes all of
-//! them at once. A call that is refused leaves nothing behind, so it harms none of those that share its commit.
+//! A store's writer reads the current state of the resources that the calls touch and that their lookups find, lets
+//! each call add its versions here, and then writes all of them at once. A call that is refused leaves nothing behind, so it harms none of those that share its commit.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::super::{Action, LogError, Matcher, Precondition, Refused, Write, WriteError, Written};
+use super::{Action, Finding, LogError, Matcher, Precondition, Refused, Token, Write, WriteError, Written};
 use crate::change::{Body, Matched, ResourceKey, Sequence, Source, Timestamp, Version, VersionStatus};
 
 /// A resource as the calls so far have left it.
@@ -16,6 +16,8 @@ pub(super) struct Known {
     pub(super) newest: Option<Version>,
     /// How many versions it has.
     pub(super) versions: u64,
+    /// What lookups find it by; nothing once it is deleted.
+    pub(super) tokens: Vec<Token>,
 }
 
 impl Known {
@@ -32,12 +34,32 @@ pub(super) struct NewVersion {
     pub(super) previous: Option<Sequence>,
 }
 
+/// Where the numbers of new versions come from.
+#[derive(Clone, Debug)]
+pub(super) enum Sequences {
+    /// One after the other, behind this one.
+    After(u64),
+    /// These, which grow; a number for each write of the group.
+    Given(Vec<u64>),
+}
+
 /// The versions that a group of calls makes.
 #[derive(Debug)]
 pub(super) struct Plan {
     resources: HashMap<ResourceKey, Known>,
-    last_sequence: u64,
+    /// What the store holds for the resources whose tokens were changed here.
+    stored_tokens: HashMap<ResourceKey, Vec<Token>>,
+    sequences: Sequences,
     rows: Vec<NewVersion>,
+}
+
+/// What becomes of a resource's tokens.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TokenChange<'p> {
+    pub(super) key: &'p ResourceKey,
+    pub(super) token: Token,
+    /// Whether it is added; else it is taken away.
+    pub(super) is_added: bool,
 }
 
 /// A failure that is nobody's refusal.
@@ -47,11 +69,13 @@ enum Failed {
 }
 
 impl Plan {
-    /// Begins with the state of every resource that the calls will touch, where it has one.
-    pub(super) fn new(resources: HashMap<ResourceKey, Known>, last_sequence: u64) -> Self {
+    /// Begins with the state of every resource that the calls will touch or that one of their lookups finds, where
+    /// it has one.
+    pub(super) fn new(resources: HashMap<ResourceKey, Known>, sequences: Sequences) -> Self {
         Self {
             resources,
-            last_sequence,
+            stored_tokens: HashMap::new(),
+            sequences,
             rows: Vec::new(),
         }
     }
@@ -59,7 +83,6 @@ impl Plan {
     /// Adds a call's versions, all or none.
     pub(super) fn add(&mut self, writes: &[Write], now: Timestamp) -> Result<Vec<Written>, WriteError> {
         let rows_before = self.rows.len();
-        let sequence_before = self.last_sequence;
         let mut undo = Vec::with_capacity(writes.len());
         let mut answers = Vec::with_capacity(writes.len());
         for (index, write) in writes.iter().enumerate() {
@@ -68,7 +91,6 @@ impl Plan {
                 Ok(written) => answers.push(written),
                 Err(failed) => {
                     self.rows.truncate(rows_before);
-                    self.last_sequence = sequence_before;
                     self.undo(undo);
                     return Err(failed.of_write(index));
                 }
@@ -82,9 +104,30 @@ impl Plan {
         &self.rows
     }
 
-    /// The last sequence used.
-    pub(super) fn last_sequence(&self) -> u64 {
-        self.last_sequence
+    /// The tokens that are added to resources and taken from them, by what the store holds now.
+    pub(super) fn token_changes(&self) -> Vec<TokenChange<'_>> {
+        let mut changes = Vec::new();
+        for (key, stored) in &self.stored_tokens {
+            let now = self.known(key).map_or(&[][..], |known| &known.tokens);
+            let mut differ = |from: &[Token], other: &[Token], is_added| {
+                let only_here = from.iter().filter(|token| !other.contains(token));
+                changes.extend(only_here.map(|token| TokenChange {
+                    key,
+                    token: *token,
+                    is_added,
+                }));
+            };
+            differ(stored, now, false);
+            differ(now, stored, true);
+        }
+        changes
+    }
+
+    /// What is known of a row's resource, if the row is its newest version once all calls were added.
+    pub(super) fn newest(&self, row: &NewVersion) -> Option<&Known> {
+        let known = self.known(&row.version.key)?;
+        let is_newest = known.newest.as_ref()?.sequence == row.version.sequence;
+        is_newest.then_some(known)
     }
 
     /// What is known of a resource once all calls were added.
@@ -95,6 +138,14 @@ impl Plan {
     fn add_one(&mut self, write: &Write, now: Timestamp) -> Result<Written, Failed> {
         let known = self.resources.get(&write.key).cloned().unwrap_or_default();
         check(write.precondition, known.living()).map_err(Failed::Refused)?;
+        if let Some(finding) = &write.finding {
+            self.check_finding(finding)?;
+        }
+        if let (Precondition::SourceIsNewer, Some(newest)) = (write.precondition, &known.newest)
+            && !is_newer(write.source.as_ref(), newest)
+        {
+            return Ok(Written::Unchanged(newest.clone()));
+        }
         let (status, body) = match (&write.action, known.living(), &known.newest) {
             (Action::Put(body), Some(_), _) => (VersionStatus::Updated, Some(body.as_ref())),
             (Action::Put(body), None, Some(_)) => (VersionStatus::Recreated, Some(body.as_ref())),
@@ -104,7 +155,25 @@ impl Plan {
         };
         let version = self.version(write, &known, status, body, now)?;
         let matched = ask(&write.matcher, known.newest.as_ref(), &version)?;
-        Ok(self.push(version, matched, known))
+        Ok(self.push(version, matched, known, &write.tokens))
+    }
+
+    fn check_finding(&self, finding: &Finding) -> Result<(), Failed> {
+        let lookup = &finding.lookup;
+        let is_found = |(key, known): &(&ResourceKey, &Known)| {
+            key.resource_type() == lookup.resource_type
+                && known.tokens.contains(&lookup.token)
+                && known
+                    .living()
+                    .is_some_and(|version| guarded(|| (lookup.matches)(version)).unwrap_or(false))
+        };
+        let found = self.resources.iter().filter(is_found);
+        let mut ids: Vec<&str> = found.map(|(key, _)| key.id()).collect();
+        ids.sort_unstable();
+        match ids == finding.ids {
+            true => Ok(()),
+            false => Err(Failed::Refused(Refused::FoundOther)),
+        }
     }
 
     fn version(
@@ -116,7 +185,7 @@ impl Plan {
         now: Timestamp,
     ) -> Result<Version, Failed> {
         let newest = known.newest.as_ref();
-        let sequence = Sequence(self.last_sequence + 1);
+        let sequence = self.next_sequence()?;
         let last_updated = now.after(newest.map(|version| version.last_updated));
         let resource = match (body, newest) {
             (Some(body), _) => body.stamped(&write.key, sequence, last_updated),
@@ -133,12 +202,34 @@ impl Plan {
             last_updated,
             created_at: newest.map_or(last_updated, |version| version.created_at),
             resource,
-            source: write.source.clone().filter(says_anything),
+            source: source(write, newest),
         })
     }
 
-    fn push(&mut self, version: Version, matched: Matched, known: Known) -> Written {
-        self.last_sequence = version.sequence.0;
+    fn next_sequence(&self) -> Result<Sequence, Failed> {
+        let next = match &self.sequences {
+            Sequences::After(last) => Some(last + 1 + self.rows.len() as u64),
+            Sequences::Given(given) => given.get(self.rows.len()).copied(),
+        };
+        let unnumbered = || {
+            Failed::Log(LogError::Unavailable {
+                reason: "there are more versions than numbers".to_owned(),
+            })
+        };
+        next.map(Sequence).ok_or_else(unnumbered)
+    }
+
+    fn push(&mut self, version: Version, matched: Matched, known: Known, tokens: &[Token]) -> Written {
+        let tokens = match is_deleted(&version) {
+            true => Vec::new(),
+            false => tokens.to_vec(),
+        };
+        if tokens != known.tokens {
+            let stored = || known.tokens.clone();
+            self.stored_tokens
+                .entry(version.key.clone())
+                .or_insert_with(stored);
+        }
         self.rows.push(NewVersion {
             version: version.clone(),
             matched,
@@ -149,6 +240,7 @@ impl Plan {
             Known {
                 newest: Some(version.clone()),
                 versions: known.versions + 1,
+                tokens,
             },
         );
         Written::Version {
@@ -183,7 +275,9 @@ pub(super) fn is_deleted(version: &Version) -> bool {
 
 fn check(precondition: Precondition, living: Option<&Version>) -> Result<(), Refused> {
     match (precondition, living) {
-        (Precondition::None, _) | (Precondition::Absent, None) | (Precondition::Exists, Some(_)) => Ok(()),
+        (Precondition::None | Precondition::SourceIsNewer, _)
+        | (Precondition::Absent, None)
+        | (Precondition::Exists, Some(_)) => Ok(()),
         (Precondition::Absent, Some(version)) => Err(Refused::Exists(version.sequence)),
         (Precondition::Exists | Precondition::VersionIs(_), None) => Err(Refused::Absent),
         (Precondition::VersionIs(wanted), Some(version)) if version.sequence == wanted => Ok(()),
@@ -193,11 +287,35 @@ fn check(precondition: Precondition, living: Option<&Version>) -> Result<(), Ref
 
 /// Asks a matcher; one that panics fails its own call and not the writer that all share.
 fn ask(matcher: &Matcher, previous: Option<&Version>, version: &Version) -> Result<Matched, Failed> {
-    catch_unwind(AssertUnwindSafe(|| matcher(previous, version))).map_err(|_| {
+    guarded(|| matcher(previous, version)).ok_or_else(|| {
         Failed::Log(LogError::Unavailable {
             reason: "deciding which topics want the change failed".to_owned(),
         })
     })
+}
+
+/// Runs what the caller handed in; none if it panics.
+fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+/// Whether a write's source supersedes the one of the newest version; a version without one was made here, and what
+/// comes from elsewhere follows it.
+fn is_newer(source: Option<&Source>, newest: &Version) -> bool {
+    match (source, &newest.source) {
+        (Some(source), Some(held)) => source.supersedes(held),
+        _ => true,
+    }
+}
+
+/// What the new version is called where it comes from.
+fn source(write: &Write, newest: Option<&Version>) -> Option<Source> {
+    let kept = || newest.and_then(|newest| newest.source.clone());
+    let given = write.source.clone().filter(says_anything);
+    match write.action {
+        Action::Delete => given.or_else(kept),
+        Action::Put(_) => given,
+    }
 }
 
 fn says_anything(source: &Source) -> bool {
