@@ -24,10 +24,10 @@ test: judges ## Everything that a laptop can check; says by name what it could n
 	$(TARGET)/debug/lakefeed plugins stage
 	CARGO=$(CARGO) tests/run_all.sh $(LOG)
 
+# ROWS names some rows of the table; LAKEFEED_BENCH_FULL=1 measures the sizes that are published.
 bench: ## The numbers, with the machine and the commit; judges nothing
 	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson
-	@tests/benches/machine.sh
-	$(CARGO) bench -p lakefeed-tests --bench whole_path
+	$(CARGO) bench -p lakefeed-tests --bench whole_path -- $(ROWS)
 	$(CARGO) bench -p lakefeed-view
 
 lint: ## Formatting and lints

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 
 use crate::client::Client;
 use crate::site::Site;
@@ -94,6 +95,20 @@ impl Host {
                 .unwrap_or(0)
         };
         (kilobytes("VmRSS:") * 1024, kilobytes("VmHWM:") * 1024)
+    }
+
+    /// How long processors have worked for it, in user and kernel mode together.
+    pub fn processor_time(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The name in parentheses may hold anything; utime and stime are the 12th and 13th fields behind it, in
+        // hundredths of a second on every Linux.
+        let fields = text.rsplit(") ").next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        Duration::from_millis(10 * ticks)
     }
 
     fn end(&mut self) {

@@ -20,6 +20,7 @@ pub struct Site {
     folder: Option<TempDir>,
     path: PathBuf,
     port: u16,
+    store: String,
 }
 
 /// How a command ended.
@@ -36,6 +37,13 @@ pub struct Ended {
 impl Site {
     /// A folder whose `lakefeed.toml` names a free port and a store, and then what is given.
     pub fn new(config: &str) -> Self {
+        let site = Self::on_store("sqlite://lakefeed.db");
+        site.configure(config);
+        site
+    }
+
+    /// A folder whose `lakefeed.toml` names a free port and this store.
+    pub fn on_store(url: &str) -> Self {
         let under = program_folder().join("tmp");
         fs::create_dir_all(&under).expect("target/ can be written");
         let folder = tempfile::Builder::new()
@@ -46,8 +54,9 @@ impl Site {
             path: folder.path().to_owned(),
             folder: Some(folder),
             port: free_port(),
+            store: url.to_owned(),
         };
-        site.configure(config);
+        site.configure("");
         site
     }
 
@@ -61,9 +70,8 @@ impl Site {
 
     /// Writes `lakefeed.toml` anew: the site's port and store, then what is given.
     pub fn configure(&self, config: &str) {
-        let port = self.port;
-        let own =
-            format!("[http]\nlisten = \"127.0.0.1:{port}\"\n\n[store]\nurl = \"sqlite://lakefeed.db\"\n\n");
+        let (port, store) = (self.port, &self.store);
+        let own = format!("[http]\nlisten = \"127.0.0.1:{port}\"\n\n[store]\nurl = \"{store}\"\n\n");
         self.write("lakefeed.toml", own + config);
     }
 

@@ -23,3 +23,22 @@ pub const PATIENT_VERSION: &str = r#"{
     { "name": "version", "path": "meta.versionId" },
     { "name": "ts", "path": "getAidboxTs()" } ] } ]
 }"#;
+
+/// A row for each Observation: who, when, what, how much.
+pub const OBSERVATION_FLAT: &str = r#"{
+  "resourceType": "ViewDefinition", "id": "observation-flat", "name": "observation_flat", "resource": "Observation", "status": "active",
+  "select": [ { "column": [
+    { "name": "id", "path": "getResourceKey()" },
+    { "name": "ts", "path": "getAidboxTs()" },
+    { "name": "patient_key", "path": "subject.getReferenceKey(Patient)" },
+    { "name": "encounter_key", "path": "encounter.getReferenceKey(Encounter)" },
+    { "name": "status", "path": "status" },
+    { "name": "category", "path": "category.coding.code.first()" },
+    { "name": "code", "path": "code.coding.where(system = 'http://loinc.org').code.first()" },
+    { "name": "code_text", "path": "code.text" },
+    { "name": "effective", "path": "effective.ofType(dateTime)" },
+    { "name": "issued", "path": "issued" },
+    { "name": "value", "path": "value.ofType(Quantity).value" },
+    { "name": "unit", "path": "value.ofType(Quantity).unit" },
+    { "name": "value_code", "path": "value.ofType(CodeableConcept).coding.first().code" } ] } ]
+}"#;
