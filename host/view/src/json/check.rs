@@ -355,7 +355,7 @@ fn root(bytes: &[u8]) -> &'static str {
 }
 
 /// A key as far as it can be the name of an element; anything else might be a value gone astray.
-fn shown(key: &[u8]) -> &str {
+pub(crate) fn shown(key: &[u8]) -> &str {
     let is_name = key.len() <= 64
         && key
             .iter()

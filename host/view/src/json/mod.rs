@@ -11,10 +11,13 @@ mod keys;
 mod members;
 mod strings;
 
+pub(crate) use check::shown as shown_key;
 pub use check::{check_resource, check_value};
 pub use error::{JsonError, JsonFault};
+pub(crate) use members::value_end;
 pub use members::{Member, Members, top_level_members, with_members};
 pub use strings::{BadString, unescape_into};
+pub(crate) use strings::{escape, plain_end};
 
 /// What the check allows beyond the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

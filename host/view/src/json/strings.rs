@@ -41,7 +41,7 @@ pub fn unescape_into(raw: &[u8], out: &mut String) -> Result<(), BadString> {
 }
 
 /// The character that the escape at `at`, a backslash, stands for, and where the text goes on.
-pub(super) fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), BadString> {
+pub(crate) fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), BadString> {
     let character = match bytes.get(at + 1) {
         None => return Err(BadString::Truncated),
         Some(b'u') => return unicode_escape(bytes, at),
@@ -88,7 +88,7 @@ fn code_unit(bytes: &[u8], at: usize) -> Result<u32, BadString> {
 
 /// Where the plain text that begins at `from` ends: the next quote, backslash or control character, or the end of
 /// the bytes. Reads eight bytes a step.
-pub(super) fn plain_end(bytes: &[u8], from: usize) -> usize {
+pub(crate) fn plain_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let special = special_bytes(u64::from_le_bytes(*eight));

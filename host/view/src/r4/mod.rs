@@ -1,6 +1,7 @@
 //! The FHIR R4 definitions as a table: which types there are, which elements each has, of which types and how often.
 //!
-//! The compiler of paths asks it what a name means; intake asks it which resource types exist. The table is the text
+//! The compiler of paths asks it what a name means; intake asks it which resource types exist, and [`check`] holds
+//! resources to it. The table is the text
 //! file `table.txt`, written by `scripts/generate_r4_table.py`, parsed once at first use and then kept for the life
 //! of the program, so everything here is handed out as `&'static` and looking something up allocates nothing.
 //!
@@ -16,6 +17,7 @@
 //! assert_eq!((element.name(), element_type.type_info().name()), ("value", "Quantity"));
 //! ```
 
+pub mod check;
 mod nearest;
 mod parse;
 

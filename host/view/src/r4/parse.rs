@@ -10,7 +10,7 @@ use super::{ChoiceKey, Element, ElementType, Kind, TypeId, TypeInfo};
 /// All types, each found by its name.
 #[derive(Debug)]
 pub(super) struct Table {
-    types: Vec<TypeInfo>,
+    pub(super) types: Vec<TypeInfo>,
     ids: HashMap<&'static str, TypeId>,
     /// By name.
     sorted: Vec<TypeId>,
