@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::change::Timestamp;
-use crate::config::{Config, Trust};
+use crate::config::{Config, InvalidResources, Trust};
 use crate::definitions::declared::Declared;
 use crate::definitions::{Definitions, Settings};
 use crate::delivery::Deliveries;
 use crate::http::{self, App};
-use crate::intake::Intake;
 use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSummary, Progress};
+use crate::intake::{Intake, OnInvalid};
 use crate::issue::{Issue, IssueCode};
 use crate::log::{self, Log, LogError};
 use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
@@ -117,7 +117,8 @@ impl Host {
         core.start_destinations(&deliveries).await?;
         let app = App {
             log: core.log,
-            intake: intake(&core.definitions, config.http.limits.body_bytes),
+            intake: intake(&core.definitions, config.http.limits.body_bytes)
+                .on_invalid(on_invalid(config.http.invalid_resources)),
             definitions: core.definitions,
             deliveries,
             plugins: core.plugins,
@@ -367,6 +368,13 @@ pub fn plugin_settings(config: &Config) -> PluginSettings {
             pins: plugins.pins.iter().map(pin).collect(),
         },
         state: plugins.state.clone(),
+    }
+}
+
+fn on_invalid(written: InvalidResources) -> OnInvalid {
+    match written {
+        InvalidResources::Refuse => OnInvalid::Refuse,
+        InvalidResources::Report => OnInvalid::Report,
     }
 }
 

@@ -6,23 +6,28 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Failure;
 use super::output::Output;
 use crate::config::Config;
-use crate::intake::ndjson::{self, BadLine, ImportOptions, ImportSummary, Progress};
+use crate::intake::OnInvalid;
+use crate::intake::ndjson::{self, BadLine, ImportOptions, ImportSummary, InvalidLine, Progress};
 use crate::log::LogError;
 use crate::wiring::{self, StartError};
 
 /// Stores the resources of NDJSON files (`.ndjson`, `.jsonl`, also with `.gz`), one resource a line.
 ///
-/// A line that cannot be taken is reported by file and number and the rest is imported. The configured
+/// A line that cannot be taken is reported by file and number and the rest is imported. So is a resource that is
+/// not valid FHIR R4 (an unknown element, one that is missing, a value of another form), unless it is accepted. The configured
 /// destinations get what is imported when the host runs. No host may run on the store meanwhile.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// A folder of NDJSON files, or one file
     path: PathBuf,
+    /// Import also what is not valid FHIR R4, and report each such line with the places that are wrong
+    #[arg(long)]
+    accept_invalid: bool,
 }
 
 impl Import {
@@ -42,15 +47,26 @@ impl Import {
                 progress.imported, progress.refused
             ));
         };
-        let summary = stopped.import(files, ImportOptions::default(), report).await;
+        let summary = stopped.import(files, self.options(), report).await;
         bar.finish_and_clear();
         stopped.close().await;
         self.report(&summary?, output)
     }
 
+    fn options(&self) -> ImportOptions {
+        ImportOptions {
+            on_invalid: match self.accept_invalid {
+                true => OnInvalid::Report,
+                false => OnInvalid::Refuse,
+            },
+            ..ImportOptions::default()
+        }
+    }
+
     fn report(&self, summary: &ImportSummary, output: &Output) -> Result<ExitCode, Failure> {
         let Progress {
             imported,
+            invalid,
             refused,
             files,
             ..
@@ -62,8 +78,12 @@ impl Import {
             .iter()
             .map(|bad| json!({ "file": bad.file, "line": bad.line, "problem": problem(bad) }))
             .collect();
-        let document =
-            json!({ "imported": imported, "refused": refused, "files": files, "bad_lines": bad_lines });
+        let invalid_lines: Vec<_> = summary.invalid_lines.iter().map(invalid_line).collect();
+        let document = json!({
+            "imported": imported, "invalid": invalid, "refused": refused, "files": files,
+            "bad_lines": bad_lines, "invalid_lines": invalid_lines,
+        });
+        remark_invalid(summary, output);
         for bad in &summary.bad_lines {
             output.remark(format!("{}:{}: {}", bad.file.display(), bad.line, problem(bad)));
         }
@@ -72,13 +92,44 @@ impl Import {
             output.remark(format!("{unlisted} more lines were refused"));
         }
         output.found(&document, || {
-            format!("{imported} resources imported from {files} files, {refused} lines refused")
+            let invalid = match invalid {
+                0 => String::new(),
+                invalid => format!(" ({invalid} of them not valid FHIR R4)"),
+            };
+            format!("{imported} resources imported{invalid} from {files} files, {refused} lines refused")
         })?;
         Ok(if refused == 0 {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         })
+    }
+}
+
+fn invalid_line(invalid: &InvalidLine) -> Value {
+    let problems: Vec<_> = invalid.issues.iter().map(ToString::to_string).collect();
+    json!({ "file": invalid.file, "line": invalid.line, "problems": problems })
+}
+
+/// A line of text for each place that is wrong in what was imported all the same.
+fn remark_invalid(summary: &ImportSummary, output: &Output) {
+    for invalid in &summary.invalid_lines {
+        for issue in &invalid.issues {
+            output.remark(format!(
+                "{}:{}: imported, but {issue}",
+                invalid.file.display(),
+                invalid.line
+            ));
+        }
+    }
+    let unlisted = summary
+        .progress
+        .invalid
+        .saturating_sub(summary.invalid_lines.len() as u64);
+    if unlisted > 0 {
+        output.remark(format!(
+            "{unlisted} more lines were imported that are not valid FHIR R4"
+        ));
     }
 }
 

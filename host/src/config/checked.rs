@@ -12,7 +12,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::secret::SecretReference;
 use super::written::{self, Written, line_of};
 
-pub use super::written::{LogFormat, Trust};
+pub use super::written::{InvalidResources, LogFormat, Trust};
 
 /// A checked configuration. Building the host from it takes no further decision.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct HttpConfig {
     pub tls: Option<Tls>,
     /// What a request may cost.
     pub limits: HttpLimits,
+    /// What becomes of a resource that is not valid FHIR R4.
+    pub invalid_resources: InvalidResources,
 }
 
 /// A client that signs in by HTTP Basic.
@@ -214,6 +216,7 @@ impl Checker<'_> {
             clients: self.clients(http.clients),
             tls: self.tls(http.tls),
             limits,
+            invalid_resources: http.invalid_resources,
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Http {
     pub tls: Option<Tls>,
     /// The longest body of a request, in bytes; a longer one gets 413.
     pub max_body_bytes: usize,
+    /// What becomes of a resource that is sent and is not valid FHIR R4.
+    pub invalid_resources: InvalidResources,
     /// The longest head of a request, in bytes; a longer one gets 431.
     pub max_header_bytes: usize,
     /// The longest time a request may take from its first byte to its answer, in milliseconds.
@@ -73,6 +75,7 @@ impl Default for Http {
             clients: Vec::new(),
             tls: None,
             max_body_bytes: 16 << 20,
+            invalid_resources: InvalidResources::Refuse,
             max_header_bytes: 32 << 10,
             request_timeout_ms: 60_000,
             header_timeout_ms: 10_000,
@@ -80,6 +83,17 @@ impl Default for Http {
             max_requests: 256,
         }
     }
+}
+
+/// What becomes of a resource that is not valid FHIR R4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InvalidResources {
+    /// It is refused with 422 and the places that are wrong.
+    #[default]
+    Refuse,
+    /// It is stored, and the host's log says where it is wrong.
+    Report,
 }
 
 /// A client that signs in by HTTP Basic.

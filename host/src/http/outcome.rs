@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use lakefeed_view::r4::check as r4;
 use serde_json::{Value, json};
 
 use crate::intake::Refusal;
@@ -220,6 +221,12 @@ impl From<Refusal> for Outcome {
             Refusal::OtherType { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Refusal::Id { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "value"),
             Refusal::Definition => (StatusCode::UNPROCESSABLE_ENTITY, "business-rule"),
+            Refusal::Invalid(issues) => {
+                let issue = |issue: &r4::Issue| {
+                    Issue::new(issue.fault.issue_type(), issue.to_string()).at(&*issue.expression)
+                };
+                return Self::unprocessable(issues.iter().map(issue).collect());
+            }
         };
         let issue = Issue::new(code, refusal.to_string());
         let issue = match refusal.expression() {

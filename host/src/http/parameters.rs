@@ -93,7 +93,7 @@ impl Parameters {
         let mut parameters = Self::default();
         if !ask.body.is_empty() {
             ask.require_json()?;
-            app.intake.check(Some("Parameters"), &ask.body)?;
+            app.intake.check_form(Some("Parameters"), &ask.body)?;
             parameters.list = from_body(&ask.body)?;
         }
         for (name, value) in &ask.query {

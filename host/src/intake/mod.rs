@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use lakefeed_view::{json, r4};
+use lakefeed_view::json::{self, Limits};
+use lakefeed_view::r4;
+use lakefeed_view::r4::check::{Issue, Unfit, check_resource};
 use uuid::Uuid;
 
 use crate::change::{Body, ResourceKey};
@@ -29,11 +31,31 @@ pub const OWN_TYPES: [&str; 3] = [
     "ViewDefinition",
 ];
 
+/// What becomes of a resource that is JSON of a known type, but not what FHIR R4 says of that type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is taken, and what is wrong with it is reported.
+    Report,
+}
+
+/// A resource that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// The resource.
+    pub body: Body,
+    /// What R4 says against it; empty unless it was checked with [`OnInvalid::Report`].
+    pub issues: Vec<Issue>,
+}
+
 /// Turns requests into writes.
 #[derive(Clone)]
 pub struct Intake {
     matcher: Arc<dyn Fn() -> Matcher + Send + Sync>,
     max_resource_bytes: usize,
+    on_invalid: OnInvalid,
 }
 
 impl Intake {
@@ -43,7 +65,14 @@ impl Intake {
         Self {
             matcher,
             max_resource_bytes,
+            on_invalid: OnInvalid::Refuse,
         }
+    }
+
+    /// The same intake with another answer to resources that R4 does not allow; [`Intake::new`] refuses them.
+    #[must_use]
+    pub fn on_invalid(self, on_invalid: OnInvalid) -> Self {
+        Self { on_invalid, ..self }
     }
 
     /// The most bytes that one resource may have.
@@ -51,23 +80,55 @@ impl Intake {
         self.max_resource_bytes
     }
 
-    /// Checks a resource's text: its size, the strict JSON grammar, its type, and the form of its id when it
-    /// has one. `resource_type` is the type that the request names, if it names one.
+    /// Checks a resource that is to be stored: its size, the strict JSON grammar, its type, the form of its id when
+    /// it has one, and its elements against FHIR R4. `resource_type` is the type that the request names, if it names
+    /// one. Types of this host ([`OWN_TYPES`]) have checks of their own, elsewhere.
+    ///
+    /// With [`OnInvalid::Report`] a resource that R4 does not allow is taken, and the host's log says where it is
+    /// wrong; who wants to tell the sender uses [`Intake::check_as`].
     pub fn check(&self, resource_type: Option<&str>, text: &[u8]) -> Result<Body, Refusal> {
-        if text.len() > self.max_resource_bytes {
-            return Err(Refusal::TooLarge {
-                limit: self.max_resource_bytes,
-            });
+        let checked = self.check_as(self.on_invalid, resource_type, text)?;
+        if let Some(first) = checked.issues.first() {
+            let (resource_type, issues) = (checked.body.resource_type(), checked.issues.len());
+            tracing::warn!(%resource_type, issues, %first, "a resource is not valid FHIR R4 and is taken all the same");
         }
-        json::check_resource(text, json::Limits::default())?;
-        let body = Body::parse(&created_at::strip(text))?;
-        check_body_type(resource_type, &body)?;
-        match body.id() {
-            Some(id) if !ResourceKey::is_id(id) => Err(Refusal::Id {
-                resource_type: body.resource_type().to_owned(),
-            }),
-            _ => Ok(body),
+        Ok(checked.body)
+    }
+
+    /// As [`Intake::check`], with an answer of the caller's own to a resource that R4 does not allow: loaders and
+    /// feeds may have been told to take what comes. What is wrong otherwise is refused in either case.
+    pub fn check_as(
+        &self,
+        on_invalid: OnInvalid,
+        resource_type: Option<&str>,
+        text: &[u8],
+    ) -> Result<Checked, Refusal> {
+        self.check_size(text)?;
+        let issues = match check_resource(text, Limits::default(), &OWN_TYPES) {
+            Ok(()) => Vec::new(),
+            Err(Unfit::R4(issues)) => issues,
+            Err(Unfit::Json(error)) => return Err(error.into()),
+        };
+        let body = checked_body(resource_type, text)?;
+        if on_invalid == OnInvalid::Refuse && !issues.is_empty() {
+            return Err(Refusal::Invalid(issues));
         }
+        Ok(Checked { body, issues })
+    }
+
+    /// As [`Intake::check`], but without a look at the elements: for what is asked and not stored.
+    pub fn check_form(&self, resource_type: Option<&str>, text: &[u8]) -> Result<Body, Refusal> {
+        self.check_size(text)?;
+        json::check_resource(text, Limits::default())?;
+        checked_body(resource_type, text)
+    }
+
+    fn check_size(&self, text: &[u8]) -> Result<(), Refusal> {
+        let limit = self.max_resource_bytes;
+        if text.len() > limit {
+            return Err(Refusal::TooLarge { limit });
+        }
+        Ok(())
     }
 
     /// A create: the resource keeps the id that it brings, and gets a new one otherwise. The id must be free.
@@ -107,6 +168,18 @@ impl Intake {
             source: None,
             finding: None,
         })
+    }
+}
+
+/// The resource of a text that passed the grammar, when its type and its id are right.
+fn checked_body(resource_type: Option<&str>, text: &[u8]) -> Result<Body, Refusal> {
+    let body = Body::parse(&created_at::strip(text))?;
+    check_body_type(resource_type, &body)?;
+    match body.id() {
+        Some(id) if !ResourceKey::is_id(id) => Err(Refusal::Id {
+            resource_type: body.resource_type().to_owned(),
+        }),
+        _ => Ok(body),
     }
 }
 

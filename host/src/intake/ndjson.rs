@@ -6,11 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
+use lakefeed_view::r4::check::Issue;
 use tokio::sync::mpsc;
 
 use crate::log::{Log, LogError, Precondition, Write, WriteError};
 
-use super::{Intake, OWN_TYPES, Refusal};
+use super::{Intake, OWN_TYPES, OnInvalid, Refusal};
 
 mod lines;
 
@@ -23,8 +24,10 @@ pub struct ImportOptions {
     pub batch_resources: usize,
     /// A transaction is closed when its resources have this many bytes.
     pub batch_bytes: usize,
-    /// The most bad lines that the summary lists; all are counted.
+    /// The most bad lines that the summary lists, and the most invalid ones; all are counted.
     pub listed_bad_lines: usize,
+    /// What becomes of resources that are not valid FHIR R4: with [`OnInvalid::Report`] they are imported and listed.
+    pub on_invalid: OnInvalid,
 }
 
 impl Default for ImportOptions {
@@ -33,6 +36,7 @@ impl Default for ImportOptions {
             batch_resources: 1000,
             batch_bytes: 4 * 1024 * 1024,
             listed_bad_lines: 100,
+            on_invalid: OnInvalid::Refuse,
         }
     }
 }
@@ -42,6 +46,8 @@ impl Default for ImportOptions {
 pub struct Progress {
     /// Resources that are stored.
     pub imported: u64,
+    /// Those among them that are not valid FHIR R4.
+    pub invalid: u64,
     /// Lines that were refused.
     pub refused: u64,
     /// Bytes of the files that were read, as they are on disk.
@@ -61,6 +67,17 @@ pub struct BadLine {
     pub refusal: Refusal,
 }
 
+/// A line that was imported although its resource is not valid FHIR R4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidLine {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u64,
+    /// Where it is wrong; says nothing of what is in it.
+    pub issues: Vec<Issue>,
+}
+
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
@@ -68,6 +85,8 @@ pub struct ImportSummary {
     pub progress: Progress,
     /// The first of the refused lines.
     pub bad_lines: Vec<BadLine>,
+    /// The first of the lines that were imported although invalid.
+    pub invalid_lines: Vec<InvalidLine>,
 }
 
 /// Why an import stopped. What was imported before stays.
@@ -191,6 +210,11 @@ async fn take(
     progress.imported += count;
     progress.bytes = batch.bytes_read;
     progress.files = batch.files_read;
+    progress.invalid += batch.invalid_lines.len() as u64;
+    let room = listed.saturating_sub(summary.invalid_lines.len());
+    summary
+        .invalid_lines
+        .extend(batch.invalid_lines.into_iter().take(room));
     for bad_line in batch.bad_lines {
         progress.refused += 1;
         report(*progress, Some(&bad_line));
@@ -207,6 +231,7 @@ async fn take(
 struct Batch {
     writes: Vec<Write>,
     bad_lines: Vec<BadLine>,
+    invalid_lines: Vec<InvalidLine>,
     resource_bytes: usize,
     /// Bytes and files read up to the end of this batch.
     bytes_read: u64,
@@ -250,7 +275,14 @@ impl Reader {
     fn take(&mut self, file: &Path, bytes_before: u64, line: &Line<'_>) {
         self.batch.bytes_read = bytes_before + line.bytes_read;
         match self.write(line) {
-            Ok(write) => {
+            Ok((write, issues)) => {
+                if !issues.is_empty() {
+                    self.batch.invalid_lines.push(InvalidLine {
+                        file: file.to_path_buf(),
+                        line: line.number,
+                        issues,
+                    });
+                }
                 self.batch.resource_bytes += line.text.map_or(0, <[u8]>::len);
                 self.batch.writes.push(write);
             }
@@ -262,15 +294,16 @@ impl Reader {
         }
     }
 
-    fn write(&self, line: &Line<'_>) -> Result<Write, Refusal> {
+    fn write(&self, line: &Line<'_>) -> Result<(Write, Vec<Issue>), Refusal> {
         let text = line.text.ok_or(Refusal::TooLarge {
             limit: self.intake.max_resource_bytes(),
         })?;
-        let body = self.intake.check(None, text)?;
-        if OWN_TYPES.contains(&body.resource_type()) {
+        let checked = self.intake.check_as(self.options.on_invalid, None, text)?;
+        if OWN_TYPES.contains(&checked.body.resource_type()) {
             return Err(Refusal::Definition);
         }
-        self.intake.put(body, None, Precondition::None)
+        let write = self.intake.put(checked.body, None, Precondition::None)?;
+        Ok((write, checked.issues))
     }
 
     fn is_full(&self) -> bool {

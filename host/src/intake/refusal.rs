@@ -1,6 +1,7 @@
 //! Why a text does not become a write.
 
 use lakefeed_view::json::JsonError;
+use lakefeed_view::r4::check::Issue;
 
 use crate::change::BodyError;
 
@@ -41,6 +42,11 @@ pub enum Refusal {
     /// imported with the data. POST them.
     #[error("a definition cannot be imported with the data; POST it [INTAKE-007]")]
     Definition,
+    /// INTAKE-010. The resource is not what FHIR R4 says of its type: each issue names the element and what to write.
+    /// Mend it at its source; `lakefeed import --accept-invalid` and `[http] invalid_resources = "report"` take it as
+    /// it is.
+    #[error("the resource is not valid FHIR R4: {}{} [INTAKE-010]", first(.0), more(.0))]
+    Invalid(Vec<Issue>),
 }
 
 impl Refusal {
@@ -53,9 +59,21 @@ impl Refusal {
                 Some("Resource.resourceType".to_owned())
             }
             Self::Json(error) => Some(error.path.clone()),
+            Self::Invalid(issues) => issues.first().map(|issue| issue.expression.clone()),
             Self::Body(BodyError::Member(member)) => Some(format!("Resource.{member}")),
             _ => None,
         }
+    }
+}
+
+fn first(issues: &[Issue]) -> String {
+    issues.first().map(ToString::to_string).unwrap_or_default()
+}
+
+fn more(issues: &[Issue]) -> String {
+    match issues.len() {
+        0 | 1 => String::new(),
+        all => format!(", and {} more", all - 1),
     }
 }
 

@@ -288,13 +288,43 @@ async fn what_was_read_and_put_back_does_not_gather_extensions() {
 #[tokio::test]
 async fn the_digits_of_a_decimal_come_back_as_they_were_sent() {
     let host = Host::start().await;
-    let body = r#"{"resourceType":"Observation","valueQuantity":{"value":1.500}}"#;
+    let body = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.500}}"#;
     assert!(
         host.ask("PUT /fhir/Observation/o", body)
             .await
             .text()
             .contains("1.500")
     );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_resource_that_r4_does_not_allow_is_422_with_every_place_and_is_not_stored() {
+    let host = Host::start().await;
+    let body = r#"{"resourceType":"Patient","id":"p","nme":1,"birthDate":"Secret","contact":[{"gender":["Secret"]}]}"#;
+    for request in ["PUT /fhir/Patient/p", "POST /fhir/Patient"] {
+        let answer = host.ask(request, body).await;
+        assert_eq!(answer.outcome(), "422 structure Patient.nme");
+        let issues = answer.json()["issue"].clone();
+        let places: Vec<_> = (0..3).map(|at| issues[at]["expression"][0].clone()).collect();
+        assert_eq!(
+            places,
+            ["Patient.nme", "Patient.birthDate", "Patient.contact[0].gender"]
+        );
+        assert_eq!(
+            (&issues[1]["code"], &issues[3]),
+            (&"value".into(), &serde_json::Value::Null)
+        );
+        assert!(!answer.text().contains("Secret"), "{}", answer.text());
+    }
+    assert_eq!(host.get("/fhir/Patient/p").await.status, 404);
+    let missing = host
+        .ask(
+            "POST /fhir/Observation",
+            r#"{"resourceType":"Observation","status":"final"}"#,
+        )
+        .await;
+    assert_eq!(missing.outcome(), "422 required Observation.code");
     host.stop().await;
 }
 

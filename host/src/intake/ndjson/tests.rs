@@ -32,8 +32,14 @@ impl Bench {
     }
 
     async fn import(&self, files: Vec<PathBuf>) -> ImportSummary {
+        self.import_as(files, OnInvalid::Refuse).await
+    }
+
+    async fn import_as(&self, files: Vec<PathBuf>, on_invalid: OnInvalid) -> ImportSummary {
         let options = ImportOptions {
             batch_resources: 3,
+            listed_bad_lines: 2,
+            on_invalid,
             ..ImportOptions::default()
         };
         import(&*self.log, &self.intake, files, options, |_, _| {})
@@ -96,6 +102,64 @@ async fn a_resource_without_an_id_gets_one_and_a_definition_is_not_imported() {
     let summary = bench.import(vec![bench.file("x.ndjson", text)]).await;
     assert_eq!((summary.progress.imported, summary.progress.refused), (1, 2));
     assert_eq!(summary.bad_lines[0].refusal, Refusal::Definition);
+}
+
+/// Lines 2, 4, 6 and so on are not valid.
+fn half_invalid(count: usize) -> String {
+    let pair = |id: usize| {
+        format!(
+            "{{\"resourceType\":\"Patient\",\"id\":\"good{id}\"}}\n\
+             {{\"resourceType\":\"Patient\",\"id\":\"odd{id}\",\"name\":[{{\"given\":\"Secret\"}}],\"nme\":1}}\n"
+        )
+    };
+    (0..count).map(pair).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_is_not_r4_is_refused_with_its_places() {
+    let bench = Bench::new().await;
+    let summary = bench.import(vec![bench.file("x.ndjson", &half_invalid(4))]).await;
+    assert_eq!(
+        (
+            summary.progress.imported,
+            summary.progress.refused,
+            summary.progress.invalid
+        ),
+        (4, 4, 0)
+    );
+    assert_eq!((summary.bad_lines.len(), summary.bad_lines[1].line), (2, 4));
+    assert_eq!(
+        summary.bad_lines[0].refusal.to_string(),
+        "the resource is not valid FHIR R4: `Patient.name[0].given`: may repeat: write an array, also of one [R4-004], \
+         and 1 more [INTAKE-010]"
+    );
+    assert!(bench.has("good3").await && !bench.has("odd3").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_r4_is_imported_and_listed_when_that_is_asked_for() {
+    let bench = Bench::new().await;
+    let text = half_invalid(4) + "{\"resourceType\":\"Patient\",\n";
+    let summary = bench
+        .import_as(vec![bench.file("x.ndjson", &text)], OnInvalid::Report)
+        .await;
+    assert_eq!(
+        (
+            summary.progress.imported,
+            summary.progress.refused,
+            summary.progress.invalid
+        ),
+        (8, 1, 4)
+    );
+    let lines: Vec<_> = summary.invalid_lines.iter().map(|invalid| invalid.line).collect();
+    assert_eq!(lines, [2, 4]);
+    let places: Vec<_> = summary.invalid_lines[0]
+        .issues
+        .iter()
+        .map(|issue| &*issue.expression)
+        .collect();
+    assert_eq!(places, ["Patient.name[0].given", "Patient.nme"]);
+    assert!(bench.has("odd3").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
