@@ -10,7 +10,7 @@ VENV := .venv
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LOG := $(TARGET)/test.log
 
-.PHONY: help demo test bench lint kill-test judges
+.PHONY: help demo test bench lint kill-test judges programs
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -19,13 +19,13 @@ demo: ## Sample data into a Delta table, before your eyes; ends by itself
 	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson -p first-row
 	$(TARGET)/release/first-row
 
-test: judges ## Everything that a laptop can check; says by name what it could not
+test: programs judges ## Everything that a laptop can check; says by name what it could not
 	$(CARGO) build --workspace
 	$(TARGET)/debug/lakefeed plugins stage
 	CARGO=$(CARGO) tests/run_all.sh $(LOG)
 
 # ROWS names some rows of the table; LAKEFEED_BENCH_FULL=1 measures the sizes that are published.
-bench: ## The numbers, with the machine and the commit; judges nothing
+bench: programs ## The numbers, with the machine and the commit; judges nothing
 	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson
 	$(CARGO) bench -p lakefeed-tests --bench whole_path -- $(ROWS)
 	$(CARGO) bench -p lakefeed-view
@@ -37,6 +37,11 @@ lint: ## Formatting and lints
 kill-test: judges ## The host killed 200 times under load; LAKEFEED_KILLS says how often
 	$(CARGO) build --workspace
 	LAKEFEED_KILLS=$${LAKEFEED_KILLS:-200} $(CARGO) test -p lakefeed-tests --test end_to_end -- --nocapture restart
+
+# A PostgreSQL server to start, for the tests of that store. What cannot be installed is said, and the tests that need
+# it are skipped by name.
+programs:
+	@tests/install_programs.sh || echo "some programs cannot be installed; the tests that need them are skipped"
 
 # Programs that read our tables and share no code with us, and another engine for the same views. What cannot be
 # installed is said, and the tests that need it are skipped by name.
