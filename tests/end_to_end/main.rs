@@ -13,6 +13,7 @@ mod bad_plugin;
 mod bad_rows;
 mod config;
 mod fsync;
+mod hostile;
 mod live;
 mod other_engine;
 mod plugins_cli;

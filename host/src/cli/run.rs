@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,7 @@ use crate::wiring::Host;
 
 /// Runs the host until SIGTERM or Ctrl-C; then it stops within ten seconds.
 pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
+    raise_open_files();
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -29,4 +31,14 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     };
     host.serve(shutdown).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the process open as many files as it may. Every connection is one, and the usual limit of 1024 was made for
+/// programs that wait with `select`, which this one does not.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(error = %error, "the limit of open files could not be raised");
+    }
 }
