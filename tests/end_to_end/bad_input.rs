@@ -217,6 +217,43 @@ fn one_bad_line_in_a_hundred_thousand_is_named_and_the_rest_is_imported() {
 }
 
 #[test]
+fn what_r4_does_not_allow_is_imported_only_when_that_is_asked_for_and_named_by_line_and_path() {
+    let site = Site::patients();
+    let odd = r#"{"resourceType":"Patient","id":"odd","name":{"family":"Mustermann"}}"#;
+    let good = r#"{"resourceType":"Patient","id":"good"}"#;
+    let path = site.write("Patient.ndjson", &format!("{good}\n{odd}\n"));
+    let path = path.to_str().unwrap();
+    let refused = site.run(&["import", path, "--json"]);
+    assert_ne!(refused.code, Some(0));
+    let report = refused.json();
+    assert_eq!(
+        (&report["imported"], &report["refused"], &report["invalid"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert!(
+        report["bad_lines"][0]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("`Patient.name`")
+    );
+    let taken = site.run(&["import", path, "--accept-invalid", "--json"]);
+    assert_eq!(taken.code, Some(0));
+    let report = taken.json();
+    assert_eq!(
+        (&report["imported"], &report["refused"], &report["invalid"]),
+        (&json!(2), &json!(0), &json!(1))
+    );
+    assert_eq!(report["invalid_lines"][0]["line"], 2);
+    let problem = report["invalid_lines"][0]["problems"][0].as_str().unwrap();
+    assert!(
+        problem.contains("`Patient.name`") && !problem.contains("Mustermann"),
+        "{problem}"
+    );
+    let host = site.start();
+    host.get("Patient/odd").expect(200);
+}
+
+#[test]
 fn two_destinations_of_one_id_are_refused_with_the_line() {
     let site = Site::new("");
     site.write("patient_flat.json", views::PATIENT_FLAT);

@@ -222,3 +222,6 @@ fn nearest_type(wrong: &str) -> Option<&'static str> {
         .find(|name| strsim::damerau_levenshtein(wrong, name) <= 2)
         .or_else(|| r4::nearest_resource_type(wrong))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The check of a resource against the table: elements that exist, as often as they may, each of the form of its type.
 //!
 //! [`check_resource`] reads the text once. That one pass, `pass`, judges the JSON grammar and the types together,
-//! allocates nothing and answers only yes or no. When it says no, the text is read again at leisure: first by the
-//! grammar's own check, then by `walk`, which finds every place that is wrong. A resource that is only unusual (keys
+//! allocates next to nothing and answers only yes or no. When it says no, the text is read again at leisure: first by
+//! the grammar's own check, then by `walk`, which finds every place that is wrong. A resource that is only unusual (keys
 //! with escapes, nulls in arrays) takes that longer way and is accepted at its end, so the pass may refuse too much,
 //! never too little; a test holds the two together.
 //!
@@ -31,7 +31,7 @@ pub enum Unfit {
     /// It is not acceptable JSON.
     Json(JsonError),
     /// It is JSON, but not what R4 says of its type. At least one issue, at most [`MAX_ISSUES`], in the order of the
-    /// text.
+    /// text; what an object lacks is said at its end.
     R4(Vec<Issue>),
 }
 

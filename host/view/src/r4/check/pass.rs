@@ -1,8 +1,9 @@
-//! The one pass over a good resource: grammar and types at once, nothing allocated, yes or no.
+//! The one pass over a good resource: grammar and types at once, yes or no. Nothing is allocated but for a code, uri or
+//! date that is written with escapes.
 
 use super::form::{Primitive, Written, is_integer};
 use super::shape::{KeyWords, Member, Shape, ShapeId, Shapes, Value, shapes};
-use crate::json::{Limits, escape, plain_end};
+use crate::json::{Limits, escape, plain_end, unescape_into};
 
 /// Whether the text is one resource of the shape and nothing in it is wrong or unusual.
 pub(super) fn is_good(bytes: &[u8], shape: &'static Shape, limits: Limits) -> bool {
@@ -126,10 +127,10 @@ impl Pass<'_> {
     fn primitive(&mut self, primitive: Primitive) -> Option<()> {
         match primitive.written() {
             Written::Text => self.text(),
-            Written::Formed => {
-                let text = self.plain_string()?;
-                primitive.fits(text).then_some(())
-            }
+            Written::Formed => match self.plain_string() {
+                Some(text) => primitive.fits(text).then_some(()),
+                None => self.escaped_string(primitive),
+            },
             Written::Boolean => self.boolean(),
             Written::Decimal => self.number().map(|_| ()),
             Written::Integer(least) => {
@@ -171,6 +172,16 @@ impl Pass<'_> {
         }
         self.at = end + 1;
         self.bytes.get(first..end)
+    }
+
+    /// A string with escapes: some writers put one before each slash, others write `+` as `\u002B`.
+    #[cold]
+    fn escaped_string(&mut self, primitive: Primitive) -> Option<()> {
+        let first = self.at + 1;
+        self.text()?;
+        let mut text = String::new();
+        unescape_into(self.bytes.get(first..self.at - 1)?, &mut text).ok()?;
+        primitive.fits(text.as_bytes()).then_some(())
     }
 
     fn boolean(&mut self) -> Option<()> {

@@ -76,6 +76,33 @@ fn a_patient_as_servers_hold_it_is_accepted_by_the_pass_alone() {
 }
 
 #[test]
+fn the_sample_data_is_accepted_by_the_pass_alone() {
+    let generator = lakefeed_sample_data::Generator::new(3);
+    let resources = generator
+        .patients(200)
+        .chain(generator.encounters(100, 50))
+        .chain(generator.observations(200, 50));
+    for resource in resources {
+        for text in [resource.to_string(), format!("{resource:#}")] {
+            assert_eq!(both(text.as_bytes()), (true, "accepted".to_owned()), "{text}");
+        }
+    }
+}
+
+#[test]
+fn escapes_that_need_not_be_are_read_by_the_pass_too() {
+    let text = r#"{"resourceType":"Patient","implicitRules":"http:\/\/x","birthDate":"1970\u002d06","photo":[{"data":"YWJj\r\nYWJj",
+        "creation":"2024-01-01T10:00:00\u002B01:00"}]}"#;
+    assert!(both(text.as_bytes()).0);
+    for (wrong, place) in [
+        (r"http:\/\/x\u0020", "implicitRules"),
+        (r"\ud83d", "implicitRules"),
+    ] {
+        assert!(!both(text.replace(r"http:\/\/x", wrong).as_bytes()).0, "{place}");
+    }
+}
+
+#[test]
 fn an_element_that_does_not_exist_is_named_with_its_place() {
     check(
         "Patient",
@@ -244,6 +271,29 @@ fn nothing_is_empty_and_a_null_has_its_reason() {
             ),
             (r#""name":[{"_given":[{"id":"a"}]}]"#, "accepted"),
         ],
+    );
+}
+
+#[test]
+fn a_million_nulls_are_matched_without_comparing_each_with_each() {
+    let names = |given: &str, shadow: &str| {
+        format!(
+            r#""name":[{{"given":[{}"x"],"_given":[{}null]}}]"#,
+            given.repeat(500_000),
+            shadow.repeat(500_000)
+        )
+    };
+    check(
+        "Patient",
+        &[(&names(r#"null,"x","#, r#"{"id":"x"},null,"#), "accepted")],
+    );
+    let first = judged(&format!(
+        r#"{{"resourceType":"Patient",{}}}"#,
+        names("null,null,", "null,null,")
+    ));
+    assert!(
+        first.starts_with("R4-008 Patient.name[0].given[0], R4-008 Patient.name[0].given[1]"),
+        "{first}"
     );
 }
 

@@ -37,8 +37,15 @@ struct Seen {
     member: &'static Member,
     /// How many values its array has, where it is one.
     length: usize,
-    /// Where in the array nulls stand.
+    /// Where in the array nulls stand, in order.
     nulls: Vec<usize>,
+}
+
+impl Seen {
+    /// Whether the two hold the values of one element and what hangs on them.
+    fn is_beside(&self, other: &Seen) -> bool {
+        self.member.place == other.member.place && self.member.is_shadow != other.member.is_shadow
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -208,20 +215,20 @@ impl<'a> Walk<'a> {
 
     /// Nulls must have something at their place in the array beside.
     fn nulls(&mut self, seen: &[Seen]) {
-        for one in seen {
-            let beside = seen.iter().find(|other| {
-                other.member.place == one.member.place && other.member.is_shadow != one.member.is_shadow
-            });
+        for one in seen.iter().filter(|one| !one.nulls.is_empty()) {
+            let beside = seen.iter().find(|other| other.is_beside(one));
             for null in &one.nulls {
-                let is_filled =
-                    beside.is_some_and(|beside| *null < beside.length && !beside.nulls.contains(null));
+                let is_null_too = beside.is_some_and(|beside| beside.nulls.binary_search(null).is_ok());
+                let is_filled = !is_null_too && beside.is_some_and(|beside| *null < beside.length);
                 // Two nulls at one place are reported once.
-                let is_reported =
-                    one.member.is_shadow && beside.is_some_and(|beside| beside.nulls.contains(null));
+                let is_reported = is_null_too && one.member.is_shadow;
                 if !is_filled && !is_reported {
                     self.below(&format!(".{}[{null}]", one.member.path), |walk| {
                         walk.fail(Fault::Null)
                     });
+                }
+                if self.is_full() {
+                    return;
                 }
             }
         }
