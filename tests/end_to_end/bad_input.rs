@@ -221,7 +221,7 @@ fn what_r4_does_not_allow_is_imported_only_when_that_is_asked_for_and_named_by_l
     let site = Site::patients();
     let odd = r#"{"resourceType":"Patient","id":"odd","name":{"family":"Mustermann"}}"#;
     let good = r#"{"resourceType":"Patient","id":"good"}"#;
-    let path = site.write("Patient.ndjson", &format!("{good}\n{odd}\n"));
+    let path = site.write("Patient.ndjson", format!("{good}\n{odd}\n"));
     let path = path.to_str().unwrap();
     let refused = site.run(&["import", path, "--json"]);
     assert_ne!(refused.code, Some(0));
@@ -251,6 +251,25 @@ fn what_r4_does_not_allow_is_imported_only_when_that_is_asked_for_and_named_by_l
     );
     let host = site.start();
     host.get("Patient/odd").expect(200);
+}
+
+#[test]
+fn a_host_told_to_report_stores_what_r4_does_not_allow_and_logs_the_place() {
+    let site = Site::patients();
+    let odd = json!({ "resourceType": "Patient", "id": "odd", "name": { "family": "Mustermann" } });
+    let host = site.start();
+    host.put("Patient/odd", &odd).expect(422);
+    drop(host);
+    let config = std::fs::read_to_string(site.path("lakefeed.toml")).unwrap();
+    let lenient = config.replacen("[http]\n", "[http]\ninvalid_resources = \"report\"\n", 1);
+    site.write("lakefeed.toml", lenient);
+    let host = site.start();
+    host.put("Patient/odd", &odd).expect(201);
+    let log = host.log();
+    assert!(
+        log.contains("`Patient.name`") && !log.contains("Mustermann"),
+        "{log}"
+    );
 }
 
 #[test]
