@@ -320,6 +320,9 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
     if let Err(error) = http::Settings::of(&config.http) {
         issues.push(Issue::new(IssueCode::Value, "http", error.to_string()));
     }
+    if let Err(error) = log::StoreUrl::parse(&config.store_url) {
+        issues.push(Issue::new(IssueCode::Value, "store.url", error.to_string()));
+    }
     let list = core.plugins.list_verified();
     let (usable, refused): (Vec<_>, Vec<_>) =
         list.plugins.iter().partition(|plugin| plugin.refused.is_none());
@@ -341,12 +344,6 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
         refused_plugins,
         issues: locate(config, issues),
     })
-}
-
-/// The store's file.
-pub fn store_path(config: &Config) -> Result<PathBuf, LogError> {
-    let log::StoreUrl::Sqlite(path) = log::StoreUrl::parse(&config.store_url)?;
-    Ok(path)
 }
 
 /// Where plugins are found and how they are trusted.

@@ -8,18 +8,32 @@ use serde_json::json;
 use super::output::Output;
 use super::{Failure, existing_store};
 use crate::config::Config;
-use crate::log::{StoreInfo, sqlite};
-use crate::wiring;
+use crate::log::{StoreInfo, StoreUrl, sqlite};
 
 /// Copies the store to a file, also while a host runs on it.
 pub(super) async fn backup(config: Config, to: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
-    let info = sqlite::backup(&existing_store(&config)?, &to).await?;
+    let StoreUrl::Sqlite(store) = existing_store(&config)? else {
+        return Err(format!(
+            "the store is a PostgreSQL database, which its own tools copy: `pg_dump --format=custom --schema=lakefeed --file={} DATABASE`, \
+             also while a host runs on it",
+            to.display()
+        )
+        .into());
+    };
+    let info = sqlite::backup(&store, &to).await?;
     report(&info, &format!("backed up to {}", to.display()), output)
 }
 
 /// Puts a backup in the store's place.
 pub(super) async fn restore(config: Config, from: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
-    let store = wiring::store_path(&config)?;
+    let StoreUrl::Sqlite(store) = StoreUrl::parse(&config.store_url)? else {
+        return Err(format!(
+            "the store is a PostgreSQL database, which its own tools restore: `pg_restore --dbname=DATABASE {}` into a database \
+             without a schema `lakefeed`; the next host notices and begins new generations",
+            from.display()
+        )
+        .into());
+    };
     let info = sqlite::restore(&from, &store).await?;
     report(&info, &format!("restored to {}", store.display()), output)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config};
-use crate::wiring;
+use crate::log::StoreUrl;
 
 mod backup;
 mod check;
@@ -151,17 +151,17 @@ impl Common {
     }
 }
 
-/// The store's file, which must be there.
-fn existing_store(config: &Config) -> Result<PathBuf, Failure> {
-    let path = wiring::store_path(config)?;
-    if !path.exists() {
-        return Err(format!(
+/// The store; its file, where it is one, must be there.
+fn existing_store(config: &Config) -> Result<StoreUrl, Failure> {
+    let store = StoreUrl::parse(&config.store_url)?;
+    match &store {
+        StoreUrl::Sqlite(path) if !path.exists() => Err(format!(
             "there is no store yet at {}; `lakefeed run` makes it",
             path.display()
         )
-        .into());
+        .into()),
+        _ => Ok(store),
     }
-    Ok(path)
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

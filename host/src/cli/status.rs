@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::output::{Output, table};
 use super::{Failure, existing_store};
 use crate::config::Config;
-use crate::log::sqlite::Look;
-use crate::log::{DestinationRecord, DestinationState, Search};
+use crate::log::{DestinationRecord, DestinationState, Look, Search};
 
 /// Shows how far each destination is, as the store has it; a host may run on it.
 pub(super) async fn status(

@@ -298,14 +298,11 @@ impl Checker<'_> {
             Some(("sqlite", file)) if !file.is_empty() => {
                 format!("sqlite://{}", self.folder.join(file).display())
             }
-            Some(("postgres" | "postgresql", _)) => {
-                self.refuse("store.url", "PostgreSQL is not built yet; use sqlite://FILE");
-                String::new()
-            }
+            Some(("postgres" | "postgresql", _)) => url.to_owned(),
             _ => {
                 self.refuse(
                     "store.url",
-                    "not a store; write sqlite://FILE, such as \"sqlite://lakefeed.db\"",
+                    "not a store; write sqlite://FILE, such as \"sqlite://lakefeed.db\", or postgres://USER@HOST/DATABASE",
                 );
                 String::new()
             }

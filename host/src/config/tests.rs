@@ -62,10 +62,12 @@ fn everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
-fn postgres_is_refused_by_name_and_its_url_is_not_repeated() {
-    let message = refused("[store]\nurl = \"postgres://user:pw@host/db\"\n");
+fn a_store_that_is_none_is_refused_and_its_url_is_not_repeated() {
+    let config = read("[store]\nurl = \"postgres://user:pw@host/db\"\n", Path::new("/")).unwrap();
+    assert_eq!(config.store_url, "postgres://user:pw@host/db");
+    let message = refused("[store]\nurl = \"mysql://user:pw@host/db\"\n");
     assert!(
-        message.contains("PostgreSQL is not built yet") && !message.contains("pw"),
+        message.contains("postgres://USER@HOST/DATABASE") && !message.contains("pw"),
         "{message}"
     );
 }

@@ -120,7 +120,8 @@ pub struct Tls {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite://FILE`; a relative file is taken from the configuration's folder.
+    /// `sqlite://FILE`; a relative file is taken from the configuration's folder. Or
+    /// `postgres://USER@HOST:5432/DATABASE?sslmode=verify-full`, with the password in `PGPASSWORD` or `~/.pgpass`.
     pub url: String,
 }
 

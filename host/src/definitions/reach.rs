@@ -31,8 +31,10 @@ pub(super) fn place(text: &str, folder: &Path) -> Result<Place, String> {
 
 /// The store's file, where the store is one.
 pub(super) fn store_file(config: &Config) -> Option<PathBuf> {
-    let StoreUrl::Sqlite(file) = StoreUrl::parse(&config.store_url).ok()?;
-    Some(config.folder.join(file))
+    match StoreUrl::parse(&config.store_url).ok()? {
+        StoreUrl::Sqlite(file) => Some(config.folder.join(file)),
+        StoreUrl::Postgres(_) => None,
+    }
 }
 
 /// What is the host's own besides the store: its configuration, its plugins and its state.

@@ -15,9 +15,12 @@ use tokio::sync::watch;
 use crate::change::{Body, Change, Interaction, Offset, ResourceKey, Sequence, Source, Timestamp, Version};
 
 mod destination;
+mod edit;
 mod error;
+mod look;
 mod open;
 mod plan;
+pub mod postgres;
 mod search;
 pub mod sqlite;
 #[cfg(test)]
@@ -29,6 +32,7 @@ pub use destination::{
     NewDeadLetter,
 };
 pub use error::LogError;
+pub use look::Look;
 pub use open::{StoreUrl, open};
 pub use search::{Finding, HistoryPage, Lookup, Place, Search, SearchOrder, Token};
 

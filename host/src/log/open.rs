@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::postgres::{PostgresLog, PostgresUrl};
 use super::sqlite::SqliteLog;
 use super::{Clock, Log, LogError};
 
@@ -11,6 +12,8 @@ use super::{Clock, Log, LogError};
 pub enum StoreUrl {
     /// One SQLite file: `sqlite://lakefeed.db`, or `sqlite:///var/lib/lakefeed/lakefeed.db`.
     Sqlite(PathBuf),
+    /// A PostgreSQL database: `postgres://lakefeed@db.example:5432/lakefeed?sslmode=verify-full`.
+    Postgres(PostgresUrl),
 }
 
 impl StoreUrl {
@@ -22,11 +25,9 @@ impl StoreUrl {
             .ok_or_else(|| refused("has no scheme; write `sqlite://lakefeed.db`"))?;
         match scheme {
             "sqlite" => parse_sqlite(rest),
-            "postgres" | "postgresql" => Err(refused(
-                "names PostgreSQL, which this version cannot use yet; write `sqlite://lakefeed.db`",
-            )),
+            "postgres" | "postgresql" => PostgresUrl::parse(url).map(Self::Postgres),
             _ => Err(refused(
-                "has an unknown scheme; stores are named `sqlite://FILE`, such as `sqlite://lakefeed.db`",
+                "has an unknown scheme; stores are named `sqlite://FILE` or `postgres://USER@HOST:5432/DATABASE`",
             )),
         }
     }
@@ -36,6 +37,7 @@ impl StoreUrl {
 pub async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Log>, LogError> {
     match StoreUrl::parse(url)? {
         StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteLog::open(&path, clock).await?)),
+        StoreUrl::Postgres(url) => Ok(Arc::new(PostgresLog::open(&url, clock).await?)),
     }
 }
 
@@ -70,6 +72,7 @@ mod tests {
     fn check(url: &str, expect: &str) {
         let answer = match StoreUrl::parse(url) {
             Ok(StoreUrl::Sqlite(path)) => path.display().to_string(),
+            Ok(StoreUrl::Postgres(url)) => format!("{url:?}"),
             Err(error) => error.to_string(),
         };
         assert!(answer.contains(expect), "{url}: {answer}");
@@ -83,14 +86,15 @@ mod tests {
         check("sqlite::memory:", "in memory");
         check("sqlite://", "names no file");
         check("sqlite://l.db?mode=ro", "options");
-        check("postgres://u:secret@h/db", "names PostgreSQL");
+        check("postgres://u:secret@h/db", "PostgresUrl(PostgreSQL at h:5432/db)");
+        check("postgresql://h/", "names no database");
         check("mysql://u:secret@h/db", "unknown scheme");
         check("lakefeed.db", "no scheme");
     }
 
     #[test]
     fn a_refused_url_is_not_repeated() {
-        for url in ["postgres://u:secret@h/db", "mysql://u:secret@h/db"] {
+        for url in ["postgres://u:secret@h", "mysql://u:secret@h/db"] {
             let error = StoreUrl::parse(url).unwrap_err();
             assert!(!format!("{error}{error:?}").contains("secret"));
         }

@@ -8,10 +8,12 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, Connection};
 
+use super::super::edit::Records;
 use super::super::{LogError, StoreInfo};
 use super::fault::Place;
 use super::file::{self, HostLock};
 use super::{edit, read, schema};
+use crate::change::Offset;
 
 /// What a copy keeps of the files in memory.
 const CACHE_KIB: u32 = 4 * 1024;
@@ -125,10 +127,7 @@ async fn finish(
 ) -> Result<StoreInfo, LogError> {
     if purpose == Purpose::Restore {
         schema::migrate(to, connection).await?;
-        begin_anew(connection).await.map_err(|failed| match failed {
-            edit::Failed::Refused(error) => error,
-            edit::Failed::Store(error) => to.fault(&error),
-        })?;
+        begin_anew(connection).await.map_err(|error| to.fault(&error))?;
     }
     let schema = schema::version(to, connection).await?;
     describe(schema, connection)
@@ -136,11 +135,15 @@ async fn finish(
         .map_err(|error| to.fault(&error))
 }
 
-async fn begin_anew(connection: &mut SqliteConnection) -> Result<(), edit::Failed> {
+async fn begin_anew(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     for (fence, mut record) in edit::all(&mut transaction).await? {
         record.restore();
-        edit::save((fence, record), &mut transaction).await?;
+        let mut rows = edit::Rows {
+            connection: &mut transaction,
+            head: Offset::START,
+        };
+        rows.save(&(fence, record)).await?;
     }
     sqlx::query("UPDATE sqlite_sequence SET seq = (seq / ?1 + 1) * ?1 WHERE name = 'log'")
         .bind(SEQUENCE_STRIDE)

@@ -20,6 +20,7 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Sqlite};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::edit::{Edit, Edited, Held};
 use super::{
     Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
     LastError, Log, LogError, Lookup, ReadBound, Search, Write, WriteError, Written,
@@ -42,7 +43,6 @@ mod writer;
 pub use backup::{backup, restore};
 pub use look::Look;
 
-use edit::{Edit, Edited, Held};
 use fault::Place;
 use file::HostLock;
 use writer::{Answer, Call, Work, Writer};

@@ -10,9 +10,10 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::super::edit::{Edit, Edited, Failed};
 use super::super::plan::{Plan, Sequences};
 use super::super::{Clock, LogError, Lookup, Write, WriteError, Written};
-use super::edit::{self, Around, Edit, Edited};
+use super::edit::Rows;
 use super::fault::Place;
 use super::file::HostLock;
 use super::insert::{self, Numbers};
@@ -215,14 +216,15 @@ impl Writer {
             let Work::Edit(edit) = &call.work else {
                 continue;
             };
-            let around = Around {
-                now: (self.clock)(),
+            let now = (self.clock)();
+            let mut rows = Rows {
+                connection: &mut self.connection,
                 head,
             };
-            let edited = match edit.apply(around, &mut self.connection).await {
+            let edited = match edit.apply(now, &mut rows).await {
                 Ok(held) => Ok(held),
-                Err(edit::Failed::Refused(error)) => Err(error),
-                Err(edit::Failed::Store(error)) => return Err(error),
+                Err(Failed::Refused(error)) => Err(error),
+                Err(Failed::Store(error)) => return Err(error),
             };
             *answer = Some(Answer::Edited(Box::new(edited)));
         }

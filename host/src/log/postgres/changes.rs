@@ -1,0 +1,210 @@
+//! The reads of the log by its order: the changes behind an offset, and how many of them a topic wanted.
+
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+
+use super::super::ReadBound;
+use super::horizon::{everything, horizon};
+use super::partition::{self, Window};
+use super::row::{change, get, integer, limit, log_columns, natural, offset};
+use crate::change::{Change, Offset};
+
+/// How many matched changes lie between two counted places.
+const COUNTED: i64 = 10_000;
+
+/// The changes behind an offset, in order, up to a bound.
+///
+/// The lengths are read first and the rows then, so that the memory is bounded whatever the rows hold.
+pub(super) async fn changes(
+    after: Offset,
+    bound: ReadBound,
+    connection: &mut PgConnection,
+) -> Result<Vec<Change>, sqlx::Error> {
+    for round in 0.. {
+        let Some(window) = partition::window(after, round, connection).await? else {
+            break;
+        };
+        if let Some(through) = last_within(after, bound, window, connection).await? {
+            return between(after, through, window, connection).await;
+        }
+        if !window.is_cut {
+            break;
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The offset of the last change that a bound lets through; none when there is no change.
+async fn last_within(
+    after: Offset,
+    bound: ReadBound,
+    window: Window,
+    connection: &mut PgConnection,
+) -> Result<Option<Offset>, sqlx::Error> {
+    let through = bound.through.unwrap_or(everything());
+    let row = sqlx::query(
+        "SELECT transaction, sequence FROM ( \
+           SELECT transaction, sequence, row_number() OVER up AS place, sum(size) OVER up AS total FROM ( \
+             SELECT l.transaction, l.sequence, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
+             WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
+               AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
+             ORDER BY l.transaction, l.sequence LIMIT $8) sizes \
+           WINDOW up AS (ORDER BY transaction, sequence ROWS UNBOUNDED PRECEDING)) totals \
+         WHERE total <= $9 OR place = 1 ORDER BY transaction DESC, sequence DESC LIMIT 1",
+    )
+    .bind(integer(after.transaction))
+    .bind(integer(after.sequence))
+    .bind(integer(through.transaction))
+    .bind(integer(through.sequence))
+    .bind(window.until)
+    .bind(window.first)
+    .bind(window.behind)
+    .bind(limit(bound.changes.max(1)))
+    .bind(limit(bound.bytes))
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(|row| offset(row, 0)).transpose()
+}
+
+async fn between(
+    after: Offset,
+    through: Offset,
+    window: Window,
+    connection: &mut PgConnection,
+) -> Result<Vec<Change>, sqlx::Error> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM lakefeed.log l \
+         WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
+           AND l.sequence >= $5 AND l.sequence < $6 ORDER BY l.transaction, l.sequence"
+    ))
+    .bind(integer(after.transaction))
+    .bind(integer(after.sequence))
+    .bind(integer(through.transaction))
+    .bind(integer(through.sequence))
+    .bind(window.first)
+    .bind(window.behind)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(change).collect()
+}
+
+/// How many changes behind an offset a topic wanted: the difference of two counted places, and what lies between them
+/// and the ends is counted.
+pub(super) async fn count_changes(
+    after: Offset,
+    topic: &str,
+    connection: &mut PgConnection,
+) -> Result<u64, sqlx::Error> {
+    let number = sqlx::query_scalar("SELECT number FROM lakefeed.topic WHERE id = $1")
+        .bind(topic)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(number) = number else {
+        return Ok(0);
+    };
+    let (early, before_early) = counted(number, after, connection).await?;
+    let (late, before_late) = counted(number, everything(), connection).await?;
+    if early == late {
+        return count(number, after, everything(), connection).await;
+    }
+    let all = before_late + count(number, late, everything(), connection).await?;
+    let behind_us = before_early + count(number, early, after, connection).await?;
+    Ok(all.saturating_sub(behind_us))
+}
+
+/// The last counted place up to an offset, and the count.
+async fn counted(
+    topic: i32,
+    at: Offset,
+    connection: &mut PgConnection,
+) -> Result<(Offset, u64), sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT transaction, sequence, ordinal FROM lakefeed.matched_count \
+         WHERE topic = $1 AND (transaction, sequence) <= ($2, $3) ORDER BY transaction DESC, sequence DESC LIMIT 1",
+    )
+    .bind(topic)
+    .bind(integer(at.transaction))
+    .bind(integer(at.sequence))
+    .fetch_optional(connection)
+    .await?;
+    match &row {
+        Some(row) => Ok((offset(row, 0)?, natural(row, 2)?)),
+        None => Ok((Offset::START, 0)),
+    }
+}
+
+async fn count(
+    topic: i32,
+    after: Offset,
+    through: Offset,
+    connection: &mut PgConnection,
+) -> Result<u64, sqlx::Error> {
+    let (first, behind) = partition::span(after, through, connection).await?;
+    let row = sqlx::query(
+        "SELECT count(*) FROM lakefeed.matched m WHERE m.topic = $1 \
+         AND (m.transaction, m.sequence) > ($2, $3) AND (m.transaction, m.sequence) <= ($4, $5) \
+         AND m.sequence >= $6 AND m.sequence < $7",
+    )
+    .bind(topic)
+    .bind(integer(after.transaction))
+    .bind(integer(after.sequence))
+    .bind(integer(through.transaction))
+    .bind(integer(through.sequence))
+    .bind(first)
+    .bind(behind)
+    .fetch_one(connection)
+    .await?;
+    natural(&row, 0)
+}
+
+/// Keeps the counts of places that nothing can appear before any more; at most `most` of each topic.
+pub(super) async fn keep_counts(most: usize, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let topics: Vec<i32> = sqlx::query_scalar("SELECT number FROM lakefeed.topic ORDER BY number")
+        .fetch_all(&mut *connection)
+        .await?;
+    for topic in topics {
+        for _ in 0..most {
+            if !keep_next_count(topic, connection).await? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the next count of a topic; false where there is not enough to be counted.
+async fn keep_next_count(topic: i32, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let (last, ordinal) = counted(topic, everything(), connection).await?;
+    let (first, _) = partition::span(last, everything(), connection).await?;
+    let next = sqlx::query(concat!(
+        "SELECT m.transaction, m.sequence FROM lakefeed.matched m WHERE m.topic = $1 \
+         AND (m.transaction, m.sequence) > ($2, $3) AND m.sequence >= $4 \
+         AND m.transaction < (SELECT ",
+        horizon!(),
+        " FROM lakefeed.store s) ORDER BY m.transaction, m.sequence OFFSET $5 LIMIT 1"
+    ))
+    .bind(topic)
+    .bind(integer(last.transaction))
+    .bind(integer(last.sequence))
+    .bind(first)
+    .bind(COUNTED - 1)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(next) = next else {
+        return Ok(false);
+    };
+    let (transaction, sequence): (i64, i64) = (get(&next, 0)?, next.try_get(1)?);
+    sqlx::query(
+        "INSERT INTO lakefeed.matched_count (topic, transaction, sequence, ordinal) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(topic)
+    .bind(transaction)
+    .bind(sequence)
+    .bind(integer(ordinal) + COUNTED)
+    .execute(connection)
+    .await?;
+    Ok(true)
+}

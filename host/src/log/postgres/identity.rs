@@ -1,0 +1,156 @@
+//! Which server a store's transaction numbers belong to, and what is done when it is another one.
+//!
+//! Offsets are made of the server's transaction numbers. In a store that was restored from a dump or a backup, or that
+//! went on on a standby, numbers are given again that were given before. The store keeps which server, database and
+//! table it was in, and of the server its timeline; where that has changed, the numbers are set above all that can have
+//! been given, and every destination begins a new generation: nothing that is written from now on can be taken for
+//! something that was lost.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::super::edit::Records;
+use super::edit::{self, Rows};
+use super::lock::Locks;
+use super::partition::{self, Width};
+use crate::change::Offset;
+
+/// The base of a store that begins anew is a multiple of this: more than the transactions that can have been lost.
+const BASE_STRIDE: i64 = 1_000_000_000_000;
+
+/// Its sequences go on at the next multiple of this. What the lost store numbered was seen by clients and targets; no
+/// such number may come to mean something else.
+const SEQUENCE_STRIDE: i64 = 1_000_000_000;
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// The store is where it was.
+    Same,
+    /// The store is new.
+    New,
+    /// The store was restored or failed over, and has begun anew.
+    Another,
+}
+
+/// Takes the store for a host with the next number, and settles its identity. Answers both.
+pub(super) async fn take(
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<(i64, Identity), sqlx::Error> {
+    begin(connection).await?;
+    let host: i64 = sqlx::query_scalar("UPDATE lakefeed.store SET host = host + 1 RETURNING host")
+        .fetch_one(&mut *connection)
+        .await?;
+    let identity = settle_within(0, width, connection).await?;
+    sqlx::raw_sql("COMMIT").execute(connection).await?;
+    Ok((host, identity))
+}
+
+/// Looks whether the store is still where it was, and begins anew where it is not. `newest` is the newest transaction
+/// that this host knows of: a server that has not come so far was set back.
+pub(super) async fn settle(
+    newest: u64,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Identity, sqlx::Error> {
+    if look(newest, connection).await? == Identity::Same {
+        return Ok(Identity::Same);
+    }
+    begin(connection).await?;
+    let settled = settle_within(newest, width, connection).await?;
+    sqlx::raw_sql("COMMIT").execute(connection).await?;
+    Ok(settled)
+}
+
+async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(Locks::All.begin()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What a store's row must say for it to be where it was.
+macro_rules! identity {
+    () => {
+        "concat_ws('/', (SELECT c.system_identifier FROM pg_control_system() c), \
+         (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), \
+         'lakefeed.store'::regclass::oid, left(pg_walfile_name(pg_current_wal_lsn()), 8))"
+    };
+}
+
+async fn look(newest: u64, connection: &mut PgConnection) -> Result<Identity, sqlx::Error> {
+    let row = sqlx::query(concat!(
+        "SELECT s.identity, ",
+        identity!(),
+        ", s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM lakefeed.store s"
+    ))
+    .fetch_one(connection)
+    .await?;
+    let (kept, now): (Option<String>, String) = (row.try_get(0)?, row.try_get(1)?);
+    let next = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
+    Ok(match kept {
+        None => Identity::New,
+        Some(kept) if kept == now && next > newest => Identity::Same,
+        Some(_) => Identity::Another,
+    })
+}
+
+async fn settle_within(
+    newest: u64,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Identity, sqlx::Error> {
+    let found = look(newest, connection).await?;
+    if found == Identity::Another {
+        begin_anew(width, connection).await?;
+    }
+    if found != Identity::Same {
+        sqlx::query(concat!("UPDATE lakefeed.store SET identity = ", identity!()))
+            .execute(connection)
+            .await?;
+    }
+    Ok(found)
+}
+
+async fn begin_anew(width: Width, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE lakefeed.store s SET base = $1 * (1 + greatest( \
+           s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint, \
+           (SELECT max(transaction) FROM lakefeed.log), \
+           (SELECT max(acked_transaction) FROM lakefeed.destination)) / $1)",
+    )
+    .bind(BASE_STRIDE)
+    .execute(&mut *connection)
+    .await?;
+    // No row that is there has a number of the new base.
+    sqlx::query(
+        "UPDATE lakefeed.partition p SET last_transaction = s.base - 1 FROM lakefeed.store s \
+         WHERE p.last_transaction IS NULL",
+    )
+    .execute(&mut *connection)
+    .await?;
+    let row = sqlx::query(
+        "SELECT setval('lakefeed.sequence', $1 * (1 + greatest( \
+           (SELECT last_value FROM lakefeed.sequence), (SELECT max(sequence) FROM lakefeed.log)) / $1))",
+    )
+    .bind(SEQUENCE_STRIDE)
+    .fetch_one(&mut *connection)
+    .await?;
+    let sequence = super::row::natural(&row, 0)?;
+    partition::make(sequence, width, connection).await?;
+    restart_destinations(connection).await
+}
+
+async fn restart_destinations(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for (_, mut record) in edit::all(connection).await? {
+        record.restore();
+        let mut rows = Rows {
+            connection: &mut *connection,
+            head: Offset::START,
+        };
+        let fence = rows.next_fence().await?;
+        rows.save(&(fence, record)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,363 @@
+//! The reads of resources, their history, and what is kept beside them.
+//!
+//! What is found is read in two steps: first the sequences, from the current state, then the log's rows by their
+//! sequences. The second step then opens the partitions that hold them and no other.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Postgres, QueryBuilder};
+
+use super::super::{DeadLetter, HistoryPage, Lookup, NewDeadLetter, Search, SearchOrder};
+use super::partition::{self, Width};
+use super::row::{get, integer, key, limit, log_columns, maybe_natural, natural, offset, previous, version};
+use crate::change::{ResourceKey, Sequence, Timestamp, Version};
+
+/// How many rows of the log are asked for in one statement.
+const TOGETHER: usize = 500;
+
+/// A resource's newest version.
+pub(super) async fn current(
+    wanted: &ResourceKey,
+    connection: &mut PgConnection,
+) -> Result<Option<Version>, sqlx::Error> {
+    match newest(wanted, connection).await? {
+        Some(sequence) => one_version(wanted, Sequence(sequence), connection).await,
+        None => Ok(None),
+    }
+}
+
+async fn newest(wanted: &ResourceKey, connection: &mut PgConnection) -> Result<Option<u64>, sqlx::Error> {
+    let row = sqlx::query("SELECT sequence FROM lakefeed.resource WHERE resource_type = $1 AND id = $2")
+        .bind(wanted.resource_type())
+        .bind(wanted.id())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(|row| natural(row, 0)).transpose()
+}
+
+/// One version by its number.
+pub(super) async fn one_version(
+    wanted: &ResourceKey,
+    sequence: Sequence,
+    connection: &mut PgConnection,
+) -> Result<Option<Version>, sqlx::Error> {
+    let row = one_row(wanted, sequence, connection).await?;
+    row.as_ref().map(version).transpose()
+}
+
+async fn one_row(
+    wanted: &ResourceKey,
+    sequence: Sequence,
+    connection: &mut PgConnection,
+) -> Result<Option<PgRow>, sqlx::Error> {
+    sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM lakefeed.log l WHERE l.sequence = $1 AND l.resource_type = $2 AND l.id = $3"
+    ))
+    .bind(integer(sequence.0))
+    .bind(wanted.resource_type())
+    .bind(wanted.id())
+    .fetch_optional(connection)
+    .await
+}
+
+/// The versions of these numbers, in this order; those that are gone are left out.
+pub(super) async fn versions(
+    sequences: &[i64],
+    connection: &mut PgConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let mut found = Vec::with_capacity(sequences.len());
+    for part in sequences.chunks(TOGETHER) {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM lakefeed.log l WHERE l.sequence = ANY($1)"
+        ))
+        .bind(part)
+        .fetch_all(&mut *connection)
+        .await?;
+        let mut by_sequence = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            by_sequence.insert(get::<i64>(row, 0)?, version(row)?);
+        }
+        found.extend(part.iter().filter_map(|sequence| by_sequence.remove(sequence)));
+    }
+    Ok(found)
+}
+
+/// A resource's versions, newest first: the chain of `previous` from the newest one on, or from `before` when that is
+/// one of its versions, so that a late page is as quick as the first.
+pub(super) async fn history(
+    wanted: &ResourceKey,
+    page: HistoryPage,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let mut next = history_start(wanted, page.before, connection).await?;
+    let mut found = Vec::new();
+    while let Some(sequence) = next {
+        let rows = chain(sequence, page.count - found.len(), width, connection).await?;
+        next = None;
+        for row in &rows {
+            let version = version(row)?;
+            if page.since.is_some_and(|since| version.last_updated < since) {
+                return Ok(found);
+            }
+            if page.before.is_none_or(|before| version.sequence < before) {
+                found.push(version);
+            }
+            next = previous(row)?.map(|sequence| sequence.0);
+        }
+        if found.len() >= page.count {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The first version of a page of a history, or a newer one.
+async fn history_start(
+    wanted: &ResourceKey,
+    before: Option<Sequence>,
+    connection: &mut PgConnection,
+) -> Result<Option<u64>, sqlx::Error> {
+    if let Some(before) = before
+        && let Some(row) = one_row(wanted, before, connection).await?
+    {
+        return Ok(previous(&row)?.map(|sequence| sequence.0));
+    }
+    newest(wanted, connection).await
+}
+
+/// A chain of versions within one partition, newest first.
+async fn chain(
+    newest: u64,
+    count: usize,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let (first, behind) = width.around(newest);
+    sqlx::query(concat!(
+        "WITH RECURSIVE chain (sequence, previous, depth) AS ( \
+           SELECT c.sequence, c.previous, 1 FROM lakefeed.log c WHERE c.sequence = $1 \
+           UNION ALL \
+           SELECT p.sequence, p.previous, c.depth + 1 FROM chain c JOIN lakefeed.log p ON p.sequence = c.previous \
+             WHERE p.sequence >= $2 AND p.sequence < $3 AND c.depth < $4) \
+         SELECT ",
+        log_columns!(),
+        " FROM chain c JOIN lakefeed.log l ON l.sequence = c.sequence \
+         WHERE l.sequence >= $2 AND l.sequence < $3 ORDER BY l.sequence DESC"
+    ))
+    .bind(integer(newest))
+    .bind(first)
+    .bind(behind)
+    .bind(limit(count.max(1)))
+    .fetch_all(connection)
+    .await
+}
+
+/// The versions of all resources of a type, newest first: partition by partition.
+pub(super) async fn type_history(
+    resource_type: &str,
+    page: HistoryPage,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let before = page.before.map_or(i64::MAX, |before| integer(before.0));
+    let mut found = Vec::new();
+    for partition in partition::downwards(before, connection).await? {
+        if found.len() >= page.count {
+            break;
+        }
+        let (first, behind) = width.around(partition);
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM lakefeed.log l WHERE l.resource_type = $1 AND l.sequence >= $2 AND l.sequence < $3 \
+             AND l.last_updated >= $4 ORDER BY l.sequence DESC LIMIT $5"
+        ))
+        .bind(resource_type)
+        .bind(first)
+        .bind(behind.min(before))
+        .bind(page.since.map_or(i64::MIN, |since| since.0))
+        .bind(limit(page.count - found.len()))
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &rows {
+            found.push(version(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// How many versions a resource has.
+pub(super) async fn history_len(
+    wanted: &ResourceKey,
+    connection: &mut PgConnection,
+) -> Result<u64, sqlx::Error> {
+    let row = sqlx::query("SELECT versions FROM lakefeed.resource WHERE resource_type = $1 AND id = $2")
+        .bind(wanted.resource_type())
+        .bind(wanted.id())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map_or(Ok(0), |row| natural(row, 0))
+}
+
+/// Living resources of a type, in the order that is asked for.
+pub(super) async fn search(
+    wanted: &Search,
+    connection: &mut PgConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT r.sequence FROM lakefeed.resource r");
+    push_conditions(&mut query, wanted);
+    push_order(&mut query, wanted);
+    query.push(" LIMIT ").push_bind(limit(wanted.count));
+    let rows = query.build().fetch_all(&mut *connection).await?;
+    let sequences: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    versions(&sequences, connection).await
+}
+
+/// How many a search finds without its paging.
+pub(super) async fn search_total(wanted: &Search, connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let mut query = QueryBuilder::<Postgres>::new("SELECT count(*) FROM lakefeed.resource r");
+    push_conditions(&mut query, wanted);
+    natural(&query.build().fetch_one(connection).await?, 0)
+}
+
+fn push_conditions(query: &mut QueryBuilder<Postgres>, wanted: &Search) {
+    query
+        .push(" WHERE NOT r.deleted AND r.resource_type = ")
+        .push_bind(wanted.resource_type.clone());
+    if let Some(ids) = &wanted.ids {
+        query.push(" AND r.id = ANY(").push_bind(ids.clone()).push(")");
+    }
+    if let Some(from) = wanted.updated_from {
+        query.push(" AND r.last_updated >= ").push_bind(from.0);
+    }
+    if let Some(before) = wanted.updated_before {
+        query.push(" AND r.last_updated < ").push_bind(before.0);
+    }
+}
+
+fn push_order(query: &mut QueryBuilder<Postgres>, wanted: &Search) {
+    let (behind, order) = match wanted.order {
+        SearchOrder::Id => (None, "r.id"),
+        SearchOrder::OldestFirst => (Some(">"), "r.last_updated, r.id"),
+        SearchOrder::NewestFirst => (Some("<"), "r.last_updated DESC, r.id"),
+    };
+    match (&wanted.after, behind) {
+        (None, _) => {}
+        (Some(place), None) => {
+            query.push(" AND r.id > ").push_bind(place.id.clone());
+        }
+        (Some(place), Some(behind)) => {
+            // The first condition lets the index begin at the place, the second is exact.
+            let time = place.last_updated.0;
+            query
+                .push(format!(" AND r.last_updated {behind}= "))
+                .push_bind(time);
+            query
+                .push(format!(" AND (r.last_updated {behind} "))
+                .push_bind(time);
+            query.push(" OR r.id > ").push_bind(place.id.clone()).push(")");
+        }
+    }
+    query.push(" ORDER BY ").push(order);
+}
+
+/// What a lookup finds, by id. The candidates are read a page at a time: a token may be borne by many.
+pub(super) async fn look_up(
+    wanted: &Lookup,
+    count: usize,
+    connection: &mut PgConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let mut found = Vec::new();
+    let mut after = String::new();
+    while found.len() < count {
+        let rows = sqlx::query(
+            "SELECT r.sequence, t.id FROM lakefeed.token t \
+             JOIN lakefeed.resource r ON r.resource_type = t.resource_type AND r.id = t.id \
+             WHERE t.token = $1 AND t.resource_type = $2 AND t.id > $3 AND NOT r.deleted ORDER BY t.id LIMIT $4",
+        )
+        .bind(wanted.token.0)
+        .bind(&wanted.resource_type)
+        .bind(&after)
+        .bind(limit(TOGETHER))
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some(last) = rows.last() else { break };
+        after = get(last, 1)?;
+        let sequences: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+        let candidates = versions(&sequences, connection).await?;
+        let matching = candidates.into_iter().filter(|version| (wanted.matches)(version));
+        found.extend(matching.take(count - found.len()));
+        if rows.len() < TOGETHER {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// A destination's dead letters, oldest first.
+pub(super) async fn dead_letters(
+    id: &str,
+    after: u64,
+    count: usize,
+    connection: &mut PgConnection,
+) -> Result<Vec<DeadLetter>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT number, at, transaction, sequence, resource_type, id, version, code, message, detail, \
+         row_in_change, column_name, row_values FROM lakefeed.dead_letter \
+         WHERE destination = $1 AND number > $2 ORDER BY number LIMIT $3",
+    )
+    .bind(id)
+    .bind(integer(after))
+    .bind(limit(count))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(dead_letter).collect()
+}
+
+fn dead_letter(row: &PgRow) -> Result<DeadLetter, sqlx::Error> {
+    Ok(DeadLetter {
+        number: natural(row, 0)?,
+        at: Timestamp(get(row, 1)?),
+        letter: NewDeadLetter {
+            offset: offset(row, 2)?,
+            key: key(row, 4, 5)?,
+            version: Sequence(natural(row, 6)?),
+            code: get(row, 7)?,
+            message: get(row, 8)?,
+            detail: get(row, 9)?,
+            row: maybe_natural(row, 10)?,
+            column: get(row, 11)?,
+            rows: get(row, 12)?,
+        },
+    })
+}
+
+/// A kept value.
+pub(super) async fn kept(
+    space: &str,
+    name: &str,
+    connection: &mut PgConnection,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM lakefeed.kept WHERE space = $1 AND name = $2")
+        .bind(space)
+        .bind(name)
+        .fetch_optional(connection)
+        .await
+}
+
+/// All that is kept in a space, by name.
+pub(super) async fn all_kept(
+    space: &str,
+    connection: &mut PgConnection,
+) -> Result<Vec<(String, Vec<u8>)>, sqlx::Error> {
+    sqlx::query_as("SELECT name, value FROM lakefeed.kept WHERE space = $1 ORDER BY name")
+        .bind(space)
+        .fetch_all(connection)
+        .await
+}

@@ -1,0 +1,118 @@
+//! What the tasks of an open store share.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlx::postgres::PgConnection;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::super::Clock;
+use super::fault::Place;
+use super::identity::{self, Identity};
+use super::partition::Width;
+use super::url::PostgresUrl;
+
+/// What the tasks of an open store share.
+pub(super) struct Shared {
+    pub(super) url: PostgresUrl,
+    pub(super) place: Place,
+    pub(super) clock: Clock,
+    /// This host's number; who finds another one in the store may write no more.
+    pub(super) host: i64,
+    pub(super) width: Width,
+    /// Whether the store is being closed.
+    pub(super) closing: CancellationToken,
+    /// Wakes the upkeep before its time.
+    pub(super) upkeep: Notify,
+    /// The first sequence that has no partition.
+    partitioned: AtomicU64,
+    /// The newest transaction that this host committed.
+    newest: AtomicU64,
+    /// The topics' numbers.
+    topics: Mutex<HashMap<String, i32>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        url: PostgresUrl,
+        clock: Clock,
+        (host, width): (i64, Width),
+        partitioned: u64,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            place: Place::new(&url),
+            url,
+            clock,
+            host,
+            width,
+            closing,
+            upkeep: Notify::new(),
+            partitioned: AtomicU64::new(partitioned),
+            newest: AtomicU64::new(0),
+            topics: Mutex::default(),
+        }
+    }
+
+    /// Opens a session that may write, and sees to it that the store is still where it was.
+    pub(super) async fn connect(
+        &self,
+        settings: &[(&str, &str)],
+    ) -> Result<(PgConnection, Identity), sqlx::Error> {
+        let mut connection = self.url.connect(settings).await?;
+        let newest = self.newest.load(Ordering::Acquire);
+        let found = identity::settle(newest, self.width, &mut connection).await?;
+        if found == Identity::Another {
+            self.begin_anew();
+        }
+        Ok((connection, found))
+    }
+
+    /// Says that the store was restored or failed over, and forgets what was known of it.
+    pub(super) fn begin_anew(&self) {
+        tracing::warn!(
+            store = %self.place.name(),
+            "the store was restored or went on on another server; what was committed last may be missing there, and every \
+             destination begins a new generation at its last kept offset"
+        );
+        self.newest.store(0, Ordering::Release);
+        *self.lock_topics() = HashMap::new();
+    }
+
+    pub(super) fn topics(&self) -> HashMap<String, i32> {
+        self.lock_topics().clone()
+    }
+
+    pub(super) fn set_topics(&self, topics: HashMap<String, i32>) {
+        *self.lock_topics() = topics;
+    }
+
+    fn lock_topics(&self) -> std::sync::MutexGuard<'_, HashMap<String, i32>> {
+        // Whoever panicked here left a whole map behind.
+        self.topics
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Whether a sequence has a partition.
+    pub(super) fn is_partitioned(&self, sequence: u64) -> bool {
+        sequence < self.partitioned.load(Ordering::Acquire)
+    }
+
+    /// Whether a whole partition is there behind the one that a sequence lies in.
+    pub(super) fn has_room_behind(&self, sequence: u64) -> bool {
+        let (_, behind) = self.width.around(sequence);
+        u64::try_from(behind).is_ok_and(|behind| self.is_partitioned(behind))
+    }
+
+    pub(super) fn set_partitioned(&self, behind: u64) {
+        self.partitioned.fetch_max(behind, Ordering::AcqRel);
+    }
+
+    /// Takes note of a transaction that was committed.
+    pub(super) fn committed(&self, transaction: u64) {
+        self.newest.fetch_max(transaction, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,413 @@
+//! The writers: each takes all calls that wait, writes them in one transaction, and hands the answers on once that is
+//! committed.
+//!
+//! While one waits for its commit to be synced, the others gather what comes in meanwhile. A call is one writer's from
+//! the moment it is taken, so it takes effect whole or not at all, whether or not somebody waits for it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::super::plan::{Plan, Sequences};
+use super::super::{Lookup, Write, WriteError, Written};
+use super::announce::Committed;
+use super::fault::{Remedy, unavailable};
+use super::identity::Identity;
+use super::insert;
+use super::lock::Locks;
+use super::partition;
+use super::shared::Shared;
+use super::url::{WRITER, within};
+use crate::change::{Offset, ResourceKey};
+
+/// How many calls may wait; further callers wait for room.
+pub(super) const QUEUE: usize = 1024;
+/// How many calls share a commit at most.
+const CALLS_A_COMMIT: usize = 512;
+/// After this many versions a commit takes no further call.
+const VERSIONS_A_COMMIT: usize = 1024;
+/// How often a group is tried before it is answered that it failed.
+const ATTEMPTS: usize = 5;
+/// No statement takes longer; the server ends it before.
+const STATEMENT: Duration = Duration::from_secs(40);
+/// How long it is looked for what became of a commit whose answer was lost.
+const FIND_OUT: Duration = Duration::from_secs(10);
+
+/// What a call is answered.
+pub(super) type Answer = Result<Vec<Written>, WriteError>;
+
+/// Versions to be written, and where the answer goes.
+pub(super) struct Call {
+    pub(super) writes: Vec<Write>,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// The calls that wait; one writer at a time takes some.
+pub(super) type Waiting = Arc<Mutex<mpsc::Receiver<Call>>>;
+
+/// One writer.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    calls: Waiting,
+    committed: mpsc::Sender<Committed>,
+    connection: Option<PgConnection>,
+}
+
+/// Why a group was not written.
+enum Failure {
+    /// The store's reason.
+    Store(sqlx::Error),
+    /// Another host took the store.
+    Fenced,
+    /// The answer to the commit was lost, and it cannot be found out what became of it.
+    Unknown,
+}
+
+/// A group that was committed.
+struct Done {
+    answers: Vec<Answer>,
+    newest: Option<Offset>,
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, calls: Waiting, committed: mpsc::Sender<Committed>) -> Self {
+        Self {
+            shared,
+            calls,
+            committed,
+            connection: None,
+        }
+    }
+
+    /// Serves calls until the store is closed and none waits.
+    pub(super) async fn run(mut self) {
+        while let Some(group) = self.gather().await {
+            self.serve(group).await;
+        }
+        if let Some(connection) = self.connection {
+            // What counts was committed before.
+            connection.close().await.ok();
+        }
+    }
+
+    /// Waits for a call and takes what waits with it, up to what shares a commit.
+    async fn gather(&self) -> Option<Vec<Call>> {
+        let mut calls = self.calls.lock().await;
+        let first = tokio::select! {
+            biased;
+            first = calls.recv() => first?,
+            () = self.shared.closing.cancelled() => {
+                calls.close();
+                calls.recv().await?
+            }
+        };
+        let mut versions = first.writes.len();
+        let mut group = vec![first];
+        while group.len() < CALLS_A_COMMIT && versions < VERSIONS_A_COMMIT {
+            let Ok(call) = calls.try_recv() else { break };
+            versions += call.writes.len();
+            group.push(call);
+        }
+        Some(group)
+    }
+
+    /// Commits a group. When that fails each call is tried alone, so that one that cannot be written does not take the
+    /// others with it.
+    async fn serve(&mut self, group: Vec<Call>) {
+        match self.commit(&group).await {
+            Ok(done) => self.announce(group, done).await,
+            Err(failure) if group.len() > 1 && failure.may_be_one_calls() => {
+                for call in group {
+                    self.serve_one(call).await;
+                }
+            }
+            Err(failure) => self.refuse(group, &failure),
+        }
+    }
+
+    async fn serve_one(&mut self, call: Call) {
+        let alone = vec![call];
+        match self.commit(&alone).await {
+            Ok(done) => self.announce(alone, done).await,
+            Err(failure) => self.refuse(alone, &failure),
+        }
+    }
+
+    async fn announce(&self, group: Vec<Call>, done: Done) {
+        let answers = group
+            .into_iter()
+            .map(|call| call.answer)
+            .zip(done.answers)
+            .collect();
+        let committed = Committed {
+            newest: done.newest,
+            answers,
+        };
+        if let Err(unsent) = self.committed.send(committed).await {
+            unsent.0.answer();
+        }
+    }
+
+    fn refuse(&self, group: Vec<Call>, failure: &Failure) {
+        let error = || match failure {
+            Failure::Store(error) => self.shared.place.fault(error),
+            Failure::Fenced => self.shared.place.in_use(" (which took it over)"),
+            Failure::Unknown => unavailable(
+                "the server was lost during a commit; what was to be written may be there or not, write it again",
+            ),
+        };
+        tracing::warn!(store = %self.shared.place.name(), error = %error(), "a commit failed");
+        for call in group {
+            // That nobody waits any more is no failure.
+            call.answer.send(Err(error().into())).ok();
+        }
+    }
+
+    async fn commit(&mut self, group: &[Call]) -> Result<Done, Failure> {
+        let mut locks = Locks::of(group.iter().flat_map(|call| &call.writes));
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let is_reused = self.connection.is_some();
+            let failure = match self.attempt(group, &locks).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => None,
+                Err(failure) => Some(failure),
+            };
+            self.abandon(failure.as_ref()).await;
+            if let Some(failure) = failure {
+                match failure.remedy() {
+                    Remedy::Again => {}
+                    Remedy::AgainCoarse if locks != Locks::All => locks = Locks::All,
+                    Remedy::Reconnect if is_reused => {}
+                    _ => return Err(failure),
+                }
+                if tries >= ATTEMPTS {
+                    return Err(failure);
+                }
+            } else if tries >= ATTEMPTS {
+                return Err(Failure::Store(sqlx::Error::Protocol(
+                    "partitions or topics are missing again and again".to_owned(),
+                )));
+            }
+        }
+    }
+
+    /// Ends a transaction that was not committed.
+    async fn abandon(&mut self, failure: Option<&Failure>) {
+        let is_broken = failure.is_some_and(|failure| failure.remedy() == Remedy::Reconnect);
+        let Some(mut connection) = self.connection.take().filter(|_| !is_broken) else {
+            return;
+        };
+        let ended = within(STATEMENT, sqlx::raw_sql("ROLLBACK").execute(&mut connection)).await;
+        if ended.is_ok() {
+            self.connection = Some(connection);
+        }
+    }
+
+    /// Tries once. None: something was missing that is there now, the same again.
+    async fn attempt(&mut self, group: &[Call], locks: &Locks) -> Result<Option<Done>, Failure> {
+        if self.connection.is_none() {
+            self.connection = Some(self.shared.connect(WRITER).await?.0);
+        }
+        let Some(connection) = &mut self.connection else {
+            return Ok(None);
+        };
+        let writing = write(group, locks, &self.shared, connection);
+        let (answers, place) = match within_time(writing).await? {
+            Writing::Again => return Ok(None),
+            Writing::Nothing(answers) => {
+                return Ok(Some(Done {
+                    answers,
+                    newest: None,
+                }));
+            }
+            Writing::Written { answers, place } => (answers, place),
+        };
+        self.end(place).await?;
+        self.shared.committed(place.newest.transaction);
+        Ok(Some(Done {
+            answers,
+            newest: Some(place.newest),
+        }))
+    }
+
+    /// Commits; where the answer is lost, finds out what became of it.
+    async fn end(&mut self, place: Placed) -> Result<(), Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::Unknown);
+        };
+        let committed = within(STATEMENT, sqlx::raw_sql("COMMIT").execute(connection)).await;
+        match committed {
+            Ok(_) => Ok(()),
+            Err(error) if Remedy::of(&error) == Remedy::Reconnect => {
+                self.connection = None;
+                match tokio::time::timeout(FIND_OUT, self.fate(place.xid)).await {
+                    Ok(Some(true)) => Ok(()),
+                    Ok(Some(false)) => Err(Failure::Store(error)),
+                    Ok(None) | Err(_) => Err(Failure::Unknown),
+                }
+            }
+            Err(error) => Err(Failure::Store(error)),
+        }
+    }
+
+    /// Whether a transaction was committed; none where the server cannot know.
+    async fn fate(&mut self, xid: u64) -> Option<bool> {
+        loop {
+            match self.shared.connect(WRITER).await {
+                Ok((mut connection, Identity::Same)) => {
+                    let status = status(xid, &mut connection).await;
+                    self.connection = Some(connection);
+                    match status.ok()?.as_deref() {
+                        Some("committed") => return Some(true),
+                        Some("aborted") => return Some(false),
+                        Some(_) => {}
+                        None => return None,
+                    }
+                }
+                Ok(_) => return None,
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Failure {
+    fn remedy(&self) -> Remedy {
+        match self {
+            Self::Store(error) => Remedy::of(error),
+            Self::Fenced | Self::Unknown => Remedy::None,
+        }
+    }
+
+    /// Whether one call of a group may be the reason.
+    fn may_be_one_calls(&self) -> bool {
+        matches!(self, Self::Store(_)) && self.remedy() != Remedy::Reconnect
+    }
+}
+
+async fn status(xid: u64, connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)")
+        .bind(xid.to_string())
+        .fetch_one(connection)
+        .await
+}
+
+/// Where a transaction wrote.
+#[derive(Clone, Copy)]
+struct Placed {
+    newest: Offset,
+    /// The server's own number of it.
+    xid: u64,
+}
+
+/// What was done up to the commit.
+enum Writing {
+    /// Something was missing that is there now.
+    Again,
+    /// No version is made; there is nothing to commit.
+    Nothing(Vec<Answer>),
+    Written {
+        answers: Vec<Answer>,
+        place: Placed,
+    },
+}
+
+async fn within_time(writing: impl Future<Output = Result<Writing, Failure>>) -> Result<Writing, Failure> {
+    match tokio::time::timeout(STATEMENT, writing).await {
+        Ok(written) => written,
+        Err(_) => Err(Failure::Store(sqlx::Error::Io(
+            std::io::ErrorKind::TimedOut.into(),
+        ))),
+    }
+}
+
+/// Does all of a transaction but its end.
+async fn write(
+    group: &[Call],
+    locks: &Locks,
+    shared: &Shared,
+    connection: &mut PgConnection,
+) -> Result<Writing, Failure> {
+    sqlx::raw_sql(AssertSqlSafe(locks.begin()))
+        .execute(&mut *connection)
+        .await?;
+    let mut keys = touched(group);
+    insert::add_found(&lookups(group), &mut keys, connection).await?;
+    let versions = group.iter().map(|call| call.writes.len()).sum();
+    let found = insert::look_up(&keys, versions, connection).await?;
+    if found.host != shared.host {
+        return Err(Failure::Fenced);
+    }
+    let last = found.sequences.last().copied().unwrap_or(0);
+    if !shared.is_partitioned(last) {
+        rollback(connection).await?;
+        let behind = partition::ensure(last, shared.width, connection).await?;
+        shared.set_partitioned(behind);
+        return Ok(Writing::Again);
+    }
+    if !shared.has_room_behind(last) {
+        shared.upkeep.notify_one();
+    }
+    let mut plan = Plan::new(found.known, Sequences::Given(found.sequences));
+    let now = (shared.clock)();
+    let answers: Vec<Answer> = group.iter().map(|call| plan.add(&call.writes, now)).collect();
+    let Some(newest) = plan.rows().last() else {
+        rollback(connection).await?;
+        return Ok(Writing::Nothing(answers));
+    };
+    let topics = shared.topics();
+    let unnumbered = insert::unnumbered(&plan, &topics);
+    if !unnumbered.is_empty() {
+        rollback(connection).await?;
+        shared.set_topics(insert::number(&unnumbered, connection).await?);
+        return Ok(Writing::Again);
+    }
+    let sequence = newest.version.sequence.0;
+    let transaction = insert::write(&plan, &topics, connection).await?;
+    let natural = |number: i64| u64::try_from(number).unwrap_or(0);
+    let place = Placed {
+        newest: Offset {
+            transaction: natural(transaction),
+            sequence,
+        },
+        xid: natural(transaction - found.base),
+    };
+    Ok(Writing::Written { answers, place })
+}
+
+async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("ROLLBACK").execute(connection).await?;
+    Ok(())
+}
+
+/// The resources that a group's writes touch, each once.
+fn touched(group: &[Call]) -> Vec<ResourceKey> {
+    let mut seen = HashSet::new();
+    let writes = group.iter().flat_map(|call| &call.writes);
+    writes
+        .filter(|write| seen.insert(&write.key))
+        .map(|write| write.key.clone())
+        .collect()
+}
+
+/// What the group's writes were decided by.
+fn lookups(group: &[Call]) -> Vec<&Lookup> {
+    let writes = group.iter().flat_map(|call| &call.writes);
+    writes
+        .filter_map(|write| write.finding.as_ref())
+        .map(|finding| &finding.lookup)
+        .collect()
+}
