@@ -20,7 +20,9 @@ mod walk;
 
 pub use issue::{Fault, Issue};
 
-use crate::json::{self, JsonError, Limits, top_level_members};
+use std::borrow::Cow;
+
+use crate::json::{self, JsonError, Limits, top_level_members, unescape_into};
 
 /// The most issues that are reported of one resource; where there are as many, there may be more.
 pub const MAX_ISSUES: usize = 20;
@@ -40,7 +42,7 @@ pub enum Unfit {
 /// A resource that does not say a type of R4 is checked for its grammar alone; so is one inside it whose type is among
 /// `foreign`.
 pub fn check_resource(bytes: &[u8], limits: Limits, foreign: &[&str]) -> Result<(), Unfit> {
-    let Some(shape) = resource_type(bytes).and_then(|name| shape::shapes().resource(name)) else {
+    let Some(shape) = resource_type(bytes).and_then(|name| shape::shapes().resource(&name)) else {
         return json::check_resource(bytes, limits).map_err(Unfit::Json);
     };
     if pass::is_good(bytes, shape, limits) {
@@ -53,11 +55,20 @@ pub fn check_resource(bytes: &[u8], limits: Limits, foreign: &[&str]) -> Result<
     }
 }
 
-/// What an object says is its type.
-fn resource_type(object: &[u8]) -> Option<&str> {
+/// What an object says is its type, also where it says so with escapes: whoever reads it later would see through them.
+fn resource_type(object: &[u8]) -> Option<Cow<'_, str>> {
+    const KEY: &str = "resourceType";
     let mut members = top_level_members(object);
-    let said = members.find(|member| member.raw_key == b"resourceType")?;
-    said.plain_string()
+    let said = members.find(|member| {
+        member.raw_key == KEY.as_bytes() || (member.raw_key.contains(&b'\\') && member.key() == KEY)
+    })?;
+    if let Some(plain) = said.plain_string() {
+        return Some(Cow::Borrowed(plain));
+    }
+    let inside = said.value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let mut name = String::new();
+    unescape_into(inside, &mut name).ok()?;
+    Some(Cow::Owned(name))
 }
 
 #[cfg(test)]

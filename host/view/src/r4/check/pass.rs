@@ -120,7 +120,7 @@ impl Pass<'_> {
 
     fn resource(&mut self) -> Option<()> {
         let name = super::resource_type(self.bytes.get(self.at..)?)?;
-        self.object(self.shapes.resource(name)?)
+        self.object(self.shapes.resource(&name)?)
     }
 
     #[inline]

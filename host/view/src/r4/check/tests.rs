@@ -24,7 +24,7 @@ fn judged(text: &str) -> String {
 
 /// What the pass says of a text, and what the longer way does.
 fn both(text: &[u8]) -> (bool, String) {
-    let Some(shape) = resource_type(text).and_then(|name| shape::shapes().resource(name)) else {
+    let Some(shape) = resource_type(text).and_then(|name| shape::shapes().resource(&name)) else {
         let grammar = json::check_resource(text, Limits::default());
         return (
             false,
@@ -353,6 +353,21 @@ fn resources_inside_are_checked_by_their_own_type_wherever_they_say_it() {
             "R4-006 Parameters.parameter[0].part[0].resource.id",
         )],
     );
+}
+
+#[test]
+fn a_type_that_is_said_with_escapes_is_that_type() {
+    for (text, expected) in [
+        (r#"{"resource\u0054ype":"Patient","active":true}"#, "accepted"),
+        (r#"{"resource\u0054ype":"Patient","nme":1}"#, "R4-001 Patient.nme"),
+        (r#"{"nme":1,"resourceType":"P\u0061tient"}"#, "R4-001 Patient.nme"),
+        (
+            r#"{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"nme":1,"resource\u0054ype":"P\u0061tient"}}]}"#,
+            "R4-001 Bundle.entry[0].resource.nme",
+        ),
+    ] {
+        assert_eq!(judged(text), expected, "{text}");
+    }
 }
 
 #[test]

@@ -164,11 +164,11 @@ impl<'a> Walk<'a> {
 
     fn resource(&mut self) {
         let name = resource_type(self.text.get(self.at..).unwrap_or_default());
-        let fault = match name.map(|name| (name, self.shapes.resource(name))) {
-            Some((_, Some(shape))) => return self.object(shape),
-            Some((name, None)) if self.foreign.contains(&name) => return self.skip(),
-            Some((name, None)) => Fault::UnknownType {
-                remedy: remedy::of_type(name),
+        let fault = match name.map(|name| (self.shapes.resource(&name), name)) {
+            Some((Some(shape), _)) => return self.object(shape),
+            Some((None, name)) if self.foreign.contains(&&*name) => return self.skip(),
+            Some((None, name)) => Fault::UnknownType {
+                remedy: remedy::of_type(&name),
             },
             None => Fault::NoResourceType,
         };
