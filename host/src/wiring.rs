@@ -124,6 +124,7 @@ impl Host {
             plugins: core.plugins,
             definition_turn: tokio::sync::Mutex::default(),
             destination_turn: tokio::sync::Mutex::default(),
+            conditional_turn: tokio::sync::Mutex::default(),
             max_run_bytes: RUN_BYTES,
             started: Timestamp::now(),
         };

@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::{FHIR_JSON, JSON};
 
 /// A request with its body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ask {
     /// Its method.
     pub(super) method: Method,
@@ -68,15 +68,7 @@ impl Ask {
     /// Refuses a body that does not say it is JSON. That it must say so also keeps web pages from elsewhere from
     /// posting: a browser asks first before it sends such a type.
     pub(super) fn require_json(&self) -> Result<(), Outcome> {
-        let stated = self.header(&CONTENT_TYPE).unwrap_or_default();
-        let mut parts = stated.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let is_json = matches!(media_type.as_str(), JSON | FHIR_JSON | "application/json+fhir");
-        let is_utf8 = parts.all(|parameter| {
-            let lower = parameter.to_ascii_lowercase();
-            !lower.starts_with("charset=") || matches!(lower[8..].trim_matches('"'), "utf-8" | "utf8")
-        });
-        if is_json && is_utf8 {
+        if self.media_type().as_deref().is_some_and(is_json) {
             return Ok(());
         }
         Err(Outcome::new(
@@ -86,10 +78,27 @@ impl Ask {
         ))
     }
 
+    /// The body's media type in small letters; none when it is not in UTF-8.
+    pub(super) fn media_type(&self) -> Option<String> {
+        let stated = self.header(&CONTENT_TYPE).unwrap_or_default();
+        let mut parts = stated.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let is_utf8 = parts.all(|parameter| {
+            let lower = parameter.to_ascii_lowercase();
+            !lower.starts_with("charset=") || matches!(lower[8..].trim_matches('"'), "utf-8" | "utf8")
+        });
+        is_utf8.then_some(media_type)
+    }
+
     /// The full address of a path below `/fhir`.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}/fhir/{path}", self.base)
     }
+}
+
+/// Whether a media type is that of JSON or of FHIR's JSON.
+pub(super) fn is_json(media_type: &str) -> bool {
+    matches!(media_type, JSON | FHIR_JSON | "application/json+fhir")
 }
 
 /// Decodes `a=b&c=d`.

@@ -13,13 +13,17 @@ pub(super) struct Entry {
     pub(super) rest: Value,
 }
 
-/// A Bundle's text.
-pub(super) fn bundle(kind: &str, total: u64, links: &[(&str, String)], entries: &[Entry]) -> Bytes {
+/// A Bundle's text; without a total where it is not known.
+pub(super) fn bundle(kind: &str, total: Option<u64>, links: &[(&str, String)], entries: &[Entry]) -> Bytes {
     let links: Vec<Value> = links
         .iter()
         .map(|(relation, url)| json!({"relation": relation, "url": url}))
         .collect();
-    let head = json!({"resourceType": "Bundle", "type": kind, "total": total, "link": links});
+    let mut head = json!({"resourceType": "Bundle", "type": kind});
+    if let Some(total) = total {
+        head["total"] = total.into();
+    }
+    head["link"] = links.into();
     let size: usize = entries.iter().map(|entry| entry.resource.len() + 400).sum();
     let mut text = Vec::with_capacity(size + 400);
     push_object(&mut text, &head);
@@ -63,7 +67,7 @@ mod tests {
             resource: Bytes::from_static(b"{\"a\": 1.00}"),
             rest: json!({"search": {"mode": "match"}}),
         };
-        let text = bundle("searchset", 1, &[("self", "s".to_owned())], &[entry]);
+        let text = bundle("searchset", Some(1), &[("self", "s".to_owned())], &[entry]);
         assert_eq!(
             std::str::from_utf8(&text).unwrap(),
             concat!(
@@ -75,10 +79,10 @@ mod tests {
 
     #[test]
     fn a_bundle_without_entries_has_no_empty_list() {
-        let text = bundle("history", 0, &[], &[]);
+        let text = bundle("history", None, &[], &[]);
         assert_eq!(
             std::str::from_utf8(&text).unwrap(),
-            r#"{"resourceType":"Bundle","type":"history","total":0,"link":[]}"#
+            r#"{"resourceType":"Bundle","type":"history","link":[]}"#
         );
     }
 }

@@ -18,7 +18,7 @@ use crate::log::{LogError, Precondition, Write, Written};
 
 use super::ask::Ask;
 use super::outcome::{Issue, Outcome};
-use super::{App, overview, read, respond, whole, write};
+use super::{App, conditional, overview, read, respond, whole, write};
 
 /// The type's name.
 pub(super) const DESTINATION: &str = "AidboxTopicDestination";
@@ -29,7 +29,7 @@ pub(super) const METHODS: &str = "GET, DELETE";
 /// A create: 201 once the target was looked at and delivery has begun.
 pub(super) async fn create(app: &Arc<App>, ask: &Ask) -> Result<Response, Outcome> {
     let body = write::checked(app, ask, DESTINATION).await?;
-    if let Some(version) = write::existing(app, ask, DESTINATION).await? {
+    if let Some(version) = conditional::existing(app, ask, DESTINATION).await? {
         return Ok(respond::resource(StatusCode::OK, &version));
     }
     let mut resource: Value = serde_json::from_slice(&ask.body).map_err(|_| Outcome::internal())?;

@@ -1,4 +1,4 @@
-//! The versions of one resource.
+//! The versions of one resource, or of all of a type.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -8,9 +8,10 @@ use crate::change::{Sequence, Version, VersionStatus};
 use crate::intake::created_at;
 use crate::log::HistoryPage;
 
-use super::ask::Ask;
+use super::ask::{Ask, encode};
 use super::bundle::{Entry, bundle};
 use super::outcome::Outcome;
+use super::period::Period;
 use super::search::{COUNT, count_of, is_about_the_answer};
 use super::{App, read, respond};
 
@@ -27,27 +28,34 @@ pub(super) async fn history(
     if total == 0 {
         return Err(read::not_found(&key));
     }
-    let mut versions = app.log.history(&key, page.of_log()).await?;
-    let has_more = versions.len() > page.count;
-    versions.truncate(page.count);
-    let first = ask.url(&format!("{key}/_history?_count={}", page.count));
-    let here = page
-        .before
-        .map_or_else(|| first.clone(), |before| format!("{first}&_before={before}"));
-    let mut links = vec![("self", here), ("first", first.clone())];
-    if let (true, Some(last)) = (has_more, versions.last()) {
-        links.push(("next", format!("{first}&_before={}", last.sequence)));
-    }
-    let entries: Vec<Entry> = versions.iter().map(|version| entry(ask, version)).collect();
-    Ok(respond::fhir(
-        StatusCode::OK,
-        bundle("history", total, &links, &entries),
-    ))
+    let versions = app.log.history(&key, page.of_log()).await?;
+    // How many there are since then is not counted.
+    let total = page.since.is_none().then_some(total);
+    Ok(page.answer(ask, &key.to_string(), total, versions))
+}
+
+/// The versions of all resources of a type, newest first, in pages of `_count`.
+pub(super) async fn of_type(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
+    let page = Page::of(ask)?;
+    let versions = app.log.type_history(resource_type, page.of_log()).await?;
+    Ok(page.answer(ask, resource_type, None, versions))
+}
+
+/// The answer to those who ask for the history of everything.
+pub(super) fn of_system() -> Outcome {
+    Outcome::new(
+        StatusCode::NOT_FOUND,
+        "not-supported",
+        "there is no history of the whole server; ask for a type's: `/fhir/Patient/_history`",
+    )
 }
 
 struct Page {
     count: usize,
     before: Option<Sequence>,
+    since: Option<Period>,
+    /// As it was written, for the links.
+    since_text: String,
 }
 
 impl Page {
@@ -55,8 +63,8 @@ impl Page {
     fn of_log(&self) -> HistoryPage {
         HistoryPage {
             before: self.before,
+            since: self.since.map(|period| period.start),
             count: self.count + 1,
-            ..HistoryPage::default()
         }
     }
 
@@ -64,21 +72,45 @@ impl Page {
         let mut page = Self {
             count: COUNT,
             before: None,
+            since: None,
+            since_text: String::new(),
         };
         for (name, value) in &ask.query {
             match name.as_str() {
                 "_count" => page.count = count_of(value)?.max(1),
                 "_before" => page.before = Some(before(value)?),
+                "_since" => {
+                    page.since = Some(since(value)?);
+                    page.since_text.clone_from(value);
+                }
                 name if is_about_the_answer(name) => {}
                 _ => {
                     return Err(Outcome::bad_request(
                         "not-supported",
-                        "a history takes only `_count` and the links of its own pages",
+                        "a history takes only `_count`, `_since` and the links of its own pages",
                     ));
                 }
             }
         }
         Ok(page)
+    }
+
+    fn answer(&self, ask: &Ask, of: &str, total: Option<u64>, mut versions: Vec<Version>) -> Response {
+        let has_more = versions.len() > self.count;
+        versions.truncate(self.count);
+        let mut first = ask.url(&format!("{of}/_history?_count={}", self.count));
+        if self.since.is_some() {
+            first.push_str(&format!("&_since={}", encode(&self.since_text)));
+        }
+        let here = self
+            .before
+            .map_or_else(|| first.clone(), |before| format!("{first}&_before={before}"));
+        let mut links = vec![("self", here), ("first", first.clone())];
+        if let (true, Some(last)) = (has_more, versions.last()) {
+            links.push(("next", format!("{first}&_before={}", last.sequence)));
+        }
+        let entries: Vec<Entry> = versions.iter().map(|version| entry(ask, version)).collect();
+        respond::fhir(StatusCode::OK, bundle("history", total, &links, &entries))
     }
 }
 
@@ -87,6 +119,11 @@ fn before(value: &str) -> Result<Sequence, Outcome> {
         .parse()
         .map(Sequence)
         .map_err(|_| Outcome::bad_request("value", "`_before` is a version number"))
+}
+
+fn since(value: &str) -> Result<Period, Outcome> {
+    let text = "`_since` is an instant, such as 2026-04-01T10:00:00Z, or a date";
+    Period::parse(value).ok_or_else(|| Outcome::bad_request("value", text))
 }
 
 /// An entry; a deleted version repeats the resource, as it does in Aidbox.

@@ -6,12 +6,32 @@ use lakefeed_view::r4;
 use serde_json::{Value, json};
 
 use crate::intake::OWN_TYPES;
+use crate::intake::criteria;
 
 use super::ask::Ask;
+use super::destination::DESTINATION;
+use super::outcome::Outcome;
 use super::{App, respond};
 
-/// The CapabilityStatement.
-pub(super) fn metadata(app: &App, ask: &Ask) -> Response {
+/// What every type has.
+const INTERACTIONS: [&str; 9] = [
+    "create",
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "search-type",
+];
+
+/// The CapabilityStatement. `mode` may ask for the whole or for the normative part, which are the same here.
+pub(super) fn metadata(app: &App, ask: &Ask) -> Result<Response, Outcome> {
+    if !matches!(ask.parameter("mode"), None | Some("full" | "normative")) {
+        let text = "`mode` takes `full` or `normative`; there is no terminology here";
+        return Err(Outcome::bad_request("not-supported", text));
+    }
     let own = OWN_TYPES.into_iter().map(resource);
     let standard = r4::resource_types().map(|info| resource(info.name()));
     let statement = json!({
@@ -21,6 +41,7 @@ pub(super) fn metadata(app: &App, ask: &Ask) -> Response {
         "kind": "instance",
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/json"],
+        "patchFormat": ["application/json-patch+json", "application/merge-patch+json"],
         "software": {"name": "lakefeed", "version": env!("CARGO_PKG_VERSION")},
         "implementation": {"description": "lakefeed", "url": format!("{}/fhir", ask.base)},
         "rest": [{
@@ -28,23 +49,14 @@ pub(super) fn metadata(app: &App, ask: &Ask) -> Response {
             "resource": own.chain(standard).collect::<Vec<Value>>(),
         }],
     });
-    respond::fhir_json(StatusCode::OK, &statement)
+    Ok(respond::fhir_json(StatusCode::OK, &statement))
 }
 
 fn resource(name: &'static str) -> Value {
-    let is_fixed = name == "AidboxTopicDestination";
-    let interactions = [
-        "create",
-        "read",
-        "vread",
-        "update",
-        "delete",
-        "history-instance",
-        "search-type",
-    ];
-    let interactions: Vec<Value> = interactions
+    let is_fixed = name == DESTINATION;
+    let interactions: Vec<Value> = INTERACTIONS
         .iter()
-        .filter(|code| !(is_fixed && **code == "update"))
+        .filter(|code| !(is_fixed && matches!(**code, "update" | "patch")))
         .map(|code| json!({"code": code}))
         .collect();
     let mut resource = json!({
@@ -55,8 +67,8 @@ fn resource(name: &'static str) -> Value {
         "updateCreate": !is_fixed,
         "conditionalCreate": true,
         "conditionalRead": "full-support",
-        "conditionalUpdate": false,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": !is_fixed,
+        "conditionalDelete": "single",
         "searchParam": search_parameters(name),
     });
     let operations = operations(name);
@@ -67,20 +79,8 @@ fn resource(name: &'static str) -> Value {
 }
 
 fn search_parameters(name: &str) -> Vec<Value> {
-    let own: &[(&str, &str)] = match name {
-        "AidboxSubscriptionTopic" => &[("url", "uri"), ("status", "token")],
-        "AidboxTopicDestination" => &[("topic", "token"), ("kind", "token")],
-        "ViewDefinition" => &[
-            ("url", "uri"),
-            ("name", "string"),
-            ("resource", "token"),
-            ("status", "token"),
-        ],
-        _ => &[],
-    };
-    [("_id", "token")]
-        .iter()
-        .chain(own)
+    criteria::parameters(name)
+        .chain([("_lastUpdated", "date")])
         .map(|(name, kind)| json!({"name": name, "type": kind}))
         .collect()
 }

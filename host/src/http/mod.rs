@@ -22,10 +22,12 @@ use outcome::Outcome;
 mod ask;
 mod auth;
 mod bundle;
+mod conditional;
 mod dead_letters;
 mod destination;
 mod health;
 mod history;
+mod interact;
 mod limits;
 mod materialize;
 mod metadata;
@@ -34,8 +36,10 @@ mod outcome;
 mod overview;
 mod page;
 mod parameters;
+mod patch;
 mod patience;
 mod patient;
+mod period;
 mod plugins;
 mod read;
 mod respond;
@@ -80,6 +84,9 @@ pub struct App {
     pub definition_turn: tokio::sync::Mutex<()>,
     /// The same for destinations, whose checks ask the target and so may take minutes.
     pub destination_turn: tokio::sync::Mutex<()>,
+    /// Held by requests that say by their content which definition they mean, since such a search and the write that
+    /// it decides are two steps. Taken before the other turns.
+    pub conditional_turn: tokio::sync::Mutex<()>,
     /// The most bytes of rows that `$run` answers.
     pub max_run_bytes: usize,
     /// When the server started.

@@ -2,12 +2,14 @@
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use lakefeed_view::r4::check as r4;
 use serde_json::{Value, json};
 
 use crate::intake::Refusal;
+use crate::intake::criteria::CriteriaError;
+use crate::intake::patch::PatchRefusal;
 use crate::log::{LogError, Refused, WriteError};
 
 use super::FHIR_JSON;
@@ -17,7 +19,7 @@ use super::FHIR_JSON;
 pub(super) struct Outcome {
     status: StatusCode,
     issues: Vec<Issue>,
-    header: Option<(axum::http::HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// One thing that is wrong.
@@ -144,6 +146,31 @@ impl Outcome {
         }
     }
 
+    /// Nothing is wrong: what was done, in words.
+    pub(super) fn information(diagnostics: &str) -> Self {
+        let issue = Issue {
+            severity: "information",
+            ..Issue::new("informational", diagnostics)
+        };
+        Self::of(StatusCode::OK, vec![issue])
+    }
+
+    /// 415: a patch of another kind than those that are taken.
+    pub(super) fn unsupported_patch() -> Self {
+        const TAKEN: &str = "application/json-patch+json, application/merge-patch+json";
+        Self {
+            header: Some((
+                HeaderName::from_static("accept-patch"),
+                HeaderValue::from_static(TAKEN),
+            )),
+            ..Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not-supported",
+                format!("a patch is one of {TAKEN}; FHIRPath patches and XML are not taken"),
+            )
+        }
+    }
+
     /// 500: our fault. What happened is in the log, not in the answer.
     pub(super) fn internal() -> Self {
         Self::new(
@@ -154,7 +181,6 @@ impl Outcome {
     }
 
     /// The status that it is answered with.
-    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
@@ -234,6 +260,31 @@ impl From<Refusal> for Outcome {
             None => issue,
         };
         Self::of(status, vec![issue])
+    }
+}
+
+impl From<CriteriaError> for Outcome {
+    fn from(error: CriteriaError) -> Self {
+        let code = match &error {
+            CriteriaError::Unsupported { .. } => "not-supported",
+            CriteriaError::Value { .. } => "value",
+        };
+        Self::bad_request(code, error.to_string())
+    }
+}
+
+impl From<PatchRefusal> for Outcome {
+    /// 400 for what is no patch, 422 for one that does not fit the resource.
+    fn from(refusal: PatchRefusal) -> Self {
+        let text = refusal.to_string();
+        match &refusal {
+            refusal if refusal.is_of_the_patch() => Self::bad_request("structure", text),
+            PatchRefusal::Fixed(member) => {
+                let issue = Issue::new("business-rule", text).at(format!("Resource.{member}"));
+                Self::unprocessable(vec![issue])
+            }
+            _ => Self::unprocessable(vec![Issue::new("processing", text)]),
+        }
     }
 }
 

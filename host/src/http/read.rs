@@ -39,17 +39,25 @@ pub(super) fn key(resource_type: &str, id: &str) -> Result<ResourceKey, Outcome>
         .map_err(|error| Outcome::not_found(format!("there is no such {resource_type}: {error}")))
 }
 
-fn answer(ask: &Ask, key: &ResourceKey, version: Option<Version>) -> Result<Response, Outcome> {
-    let Some(version) = version else {
-        return Err(not_found(key));
-    };
-    if version.status == VersionStatus::Deleted {
-        return Err(Outcome::new(
+/// A resource's newest version: 404 when there never was one, 410 after a delete.
+pub(super) async fn living(app: &App, key: &ResourceKey) -> Result<Version, Outcome> {
+    of_the_living(key, app.log.current(key).await?)
+}
+
+fn of_the_living(key: &ResourceKey, version: Option<Version>) -> Result<Version, Outcome> {
+    match version {
+        None => Err(not_found(key)),
+        Some(version) if version.status == VersionStatus::Deleted => Err(Outcome::new(
             StatusCode::GONE,
             "deleted",
             format!("{key} was deleted"),
-        ));
+        )),
+        Some(version) => Ok(version),
     }
+}
+
+fn answer(ask: &Ask, key: &ResourceKey, version: Option<Version>) -> Result<Response, Outcome> {
+    let version = of_the_living(key, version)?;
     if is_known(ask, &version) {
         return Ok(respond::with_version(
             respond::empty(StatusCode::NOT_MODIFIED),

@@ -12,6 +12,36 @@ use crate::intake::created_at;
 
 use super::FHIR_JSON;
 use super::ask::Ask;
+use super::outcome::Outcome;
+
+/// How much of what it made a write answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Preference {
+    /// All of it.
+    #[default]
+    Representation,
+    /// Its headers only.
+    Minimal,
+    /// An OperationOutcome.
+    OperationOutcome,
+}
+
+impl Preference {
+    /// Reads `Prefer: return=…`; the first one counts, and what is not known is not looked at.
+    pub(super) fn of(ask: &Ask) -> Self {
+        let stated = ask.headers.get_all("prefer").into_iter();
+        let texts = stated.filter_map(|value| value.to_str().ok());
+        let mut preferences = texts.flat_map(|text| text.split([',', ';'])).map(str::trim);
+        preferences
+            .find_map(|preference| match preference.to_ascii_lowercase().as_str() {
+                "return=minimal" => Some(Self::Minimal),
+                "return=representation" => Some(Self::Representation),
+                "return=operationoutcome" => Some(Self::OperationOutcome),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+}
 
 /// A FHIR answer.
 pub(super) fn fhir(status: StatusCode, body: impl Into<Bytes>) -> Response {
@@ -46,9 +76,23 @@ pub(super) fn resource(status: StatusCode, version: &Version) -> Response {
     with_version(fhir(status, body), version)
 }
 
+/// What a write made, with as much of it as `Prefer` asks for.
+pub(super) fn written(ask: &Ask, status: StatusCode, version: &Version) -> Response {
+    match Preference::of(ask) {
+        Preference::Representation => resource(status, version),
+        Preference::Minimal => with_version(empty(status), version),
+        Preference::OperationOutcome => with_version(information(status, "done"), version),
+    }
+}
+
+/// An OperationOutcome that tells of success.
+pub(super) fn information(status: StatusCode, text: &str) -> Response {
+    fhir_json(status, &Outcome::information(text).to_json())
+}
+
 /// The same after a create: with its `Location`.
 pub(super) fn created(ask: &Ask, version: &Version) -> Response {
-    let mut response = resource(StatusCode::CREATED, version);
+    let mut response = written(ask, StatusCode::CREATED, version);
     let location = ask.url(&format!("{}/_history/{}", version.key, version.sequence));
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(LOCATION, location);

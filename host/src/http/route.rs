@@ -27,6 +27,10 @@ pub(super) enum Route {
     Instance(String, String),
     /// `/fhir/T/id/_history`
     History(String, String),
+    /// `/fhir/T/_history`
+    TypeHistory(String),
+    /// `/fhir/_history`
+    SystemHistory,
     /// `/fhir/T/id/_history/version`
     Version(String, String, String),
     /// `/fhir/T/id/$operation`
@@ -61,8 +65,10 @@ impl Route {
     fn fhir(segments: &[&str]) -> Self {
         match *segments {
             ["metadata"] => Self::Metadata,
+            ["_history"] => Self::SystemHistory,
             [resource_type] if !is_special(resource_type) => Self::Type(resource_type.into()),
             [resource_type, "_search"] => Self::TypeSearch(resource_type.into()),
+            [resource_type, "_history"] => Self::TypeHistory(resource_type.into()),
             [resource_type, last] => match last.strip_prefix('$') {
                 Some(operation) => Self::TypeOperation(resource_type.into(), operation.into()),
                 None if is_special(last) => Self::Nothing,
@@ -88,6 +94,7 @@ impl Route {
             | Self::TypeOperation(name, _)
             | Self::Instance(name, _)
             | Self::History(name, _)
+            | Self::TypeHistory(name)
             | Self::Version(name, _, _)
             | Self::InstanceOperation(name, _, _) => Some(name),
             _ => None,
@@ -136,6 +143,8 @@ mod tests {
         check("/fhir/Patient/_search", r#"TypeSearch("Patient")"#);
         check("/fhir/Patient/p-1", r#"Instance("Patient", "p-1")"#);
         check("/fhir/Patient/p-1/_history", r#"History("Patient", "p-1")"#);
+        check("/fhir/Patient/_history", r#"TypeHistory("Patient")"#);
+        check("/fhir/_history", "SystemHistory");
         check(
             "/fhir/Patient/p-1/_history/7",
             r#"Version("Patient", "p-1", "7")"#,
@@ -160,7 +169,7 @@ mod tests {
     fn what_names_nothing_is_told_from_the_other_dialect() {
         check("/Patient/1", "OtherDialect");
         check("/favicon.ico", "Nothing");
-        check("/fhir/Patient/_history", "Nothing");
+        check("/fhir/Patient/_tags", "Nothing");
         check("/fhir/Patient/%ff", "Nothing");
         check("/fhir/Patient/1/_history/2/3", "Nothing");
     }

@@ -19,8 +19,8 @@ use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    dead_letters, destination, health, history, materialize, metadata, metrics, page, plugins, read, run,
-    search, topic, view, write,
+    conditional, dead_letters, destination, health, history, interact, materialize, metadata, metrics, page,
+    patch, plugins, read, run, search, view,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -144,7 +144,7 @@ impl Inner {
             Route::Page => only_get(ask, page::answer(app).await?),
             Route::Metrics => only_get(ask, metrics::metrics(app).await?),
             Route::Plugins => only_get(ask, plugins::plugins(app).await?),
-            Route::Metadata => only_get(ask, metadata::metadata(app, ask)),
+            Route::Metadata => only_get(ask, metadata::metadata(app, ask)?),
             Route::Root => Err(Outcome::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "not-supported",
@@ -158,6 +158,11 @@ impl Inner {
                 Method::GET | Method::HEAD => history::history(app, ask, name, id).await,
                 _ => Err(Outcome::method_not_allowed("GET")),
             },
+            Route::TypeHistory(name) => match ask.method {
+                Method::GET | Method::HEAD => history::of_type(app, ask, name).await,
+                _ => Err(Outcome::method_not_allowed("GET")),
+            },
+            Route::SystemHistory => Err(history::of_system()),
             Route::Version(name, id, version) => match ask.method {
                 Method::GET | Method::HEAD => read::vread(app, ask, name, id, version).await,
                 _ => Err(Outcome::method_not_allowed("GET")),
@@ -177,33 +182,20 @@ impl Inner {
 async fn on_type(app: &Arc<App>, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
     match ask.method {
         Method::GET | Method::HEAD => search::by_get(app, ask, resource_type).await,
-        Method::POST => match resource_type {
-            topic::TOPIC => topic::create(app, ask).await,
-            view::VIEW => view::create(app, ask).await,
-            destination::DESTINATION => destination::create(app, ask).await,
-            _ => write::create(app, ask, resource_type).await,
-        },
-        _ => Err(Outcome::method_not_allowed("GET, POST")),
+        _ => conditional::on_type(app, ask, resource_type).await,
     }
 }
 
 async fn on_instance(app: &Arc<App>, ask: &Ask, resource_type: &str, id: &str) -> Result<Response, Outcome> {
     match ask.method {
         Method::GET | Method::HEAD => read::read(app, ask, resource_type, id).await,
-        Method::DELETE if resource_type == destination::DESTINATION => {
-            destination::delete(app, ask, id).await
-        }
+        Method::PUT => interact::update(app, ask, resource_type, id).await,
+        Method::PATCH => patch::patch(app, ask, resource_type, id).await,
+        Method::DELETE => interact::delete(app, ask, resource_type, id).await,
         _ if resource_type == destination::DESTINATION => {
             Err(Outcome::method_not_allowed(destination::METHODS))
         }
-        Method::PUT => match resource_type {
-            topic::TOPIC => topic::update(app, ask, id).await,
-            view::VIEW => view::update(app, ask, id).await,
-            _ => write::update(app, ask, resource_type, id).await,
-        },
-        Method::DELETE if resource_type == topic::TOPIC => topic::delete(app, ask, id).await,
-        Method::DELETE => write::delete(app, ask, resource_type, id).await,
-        _ => Err(Outcome::method_not_allowed("GET, PUT, DELETE")),
+        _ => Err(Outcome::method_not_allowed("GET, PUT, PATCH, DELETE")),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::log::Written;
 
 use super::ask::Ask;
 use super::outcome::{Issue, Outcome};
-use super::{App, respond, whole, write};
+use super::{App, conditional, respond, whole, write};
 
 /// The type's name.
 pub(super) const TOPIC: &str = "AidboxSubscriptionTopic";
@@ -20,7 +20,7 @@ pub(super) const TOPIC: &str = "AidboxSubscriptionTopic";
 /// A create, refused with all that is wrong with the topic.
 pub(super) async fn create(app: &Arc<App>, ask: &Ask) -> Result<Response, Outcome> {
     let body = write::checked(app, ask, TOPIC).await?;
-    if let Some(version) = write::existing(app, ask, TOPIC).await? {
+    if let Some(version) = conditional::existing(app, ask, TOPIC).await? {
         return Ok(respond::resource(StatusCode::OK, &version));
     }
     let write = app.intake.create(body)?;

@@ -1,16 +1,17 @@
 //! Create, update and delete of resources that carry no meaning for this host.
 
 use axum::http::StatusCode;
-use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
 use axum::response::Response;
+use bytes::Bytes;
 
-use crate::change::{Body, Interaction, Version};
+use crate::change::{Body, Interaction, ResourceKey, Version};
 use crate::intake;
 use crate::log::{Precondition, Refused, Write, WriteError, Written};
 
-use super::ask::{Ask, parse_query};
+use super::ask::Ask;
 use super::outcome::{Issue, Outcome};
-use super::{App, read, respond};
+use super::{App, conditional, respond};
 
 /// Bodies from this size on are checked outside the threads that answer requests.
 const LARGE: usize = 256 * 1024;
@@ -18,8 +19,8 @@ const LARGE: usize = 256 * 1024;
 /// A create: 201, or 409 when its id is taken.
 pub(super) async fn create(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
     let body = checked(app, ask, resource_type).await?;
-    if let Some(version) = existing(app, ask, resource_type).await? {
-        return Ok(respond::resource(StatusCode::OK, &version));
+    if let Some(criteria) = conditional::of_create(ask, resource_type)? {
+        return conditional::create(app, ask, &criteria, body).await;
     }
     let write = app.intake.create(body)?;
     match commit(app, write).await? {
@@ -48,10 +49,15 @@ pub(super) async fn delete(app: &App, ask: &Ask, resource_type: &str, id: &str) 
 /// The body of a create or update, checked.
 pub(super) async fn checked(app: &App, ask: &Ask, resource_type: &str) -> Result<Body, Outcome> {
     ask.require_json()?;
-    if ask.body.len() < LARGE {
-        return Ok(app.intake.check(Some(resource_type), &ask.body)?);
+    check(app, &ask.body, resource_type).await
+}
+
+/// A resource's text, checked.
+pub(super) async fn check(app: &App, text: &Bytes, resource_type: &str) -> Result<Body, Outcome> {
+    if text.len() < LARGE {
+        return Ok(app.intake.check(Some(resource_type), text)?);
     }
-    let (intake, text, name) = (app.intake.clone(), ask.body.clone(), resource_type.to_owned());
+    let (intake, text, name) = (app.intake.clone(), text.clone(), resource_type.to_owned());
     let checked = tokio::task::spawn_blocking(move || intake.check(Some(&name), &text)).await;
     Ok(checked.map_err(|_| Outcome::internal())??)
 }
@@ -77,7 +83,7 @@ pub(super) fn precondition(ask: &Ask) -> Result<Precondition, Outcome> {
 pub(super) fn updated(ask: &Ask, version: &Version, interaction: Interaction) -> Response {
     match interaction {
         Interaction::Create => respond::created(ask, version),
-        _ => respond::resource(StatusCode::OK, version),
+        _ => respond::written(ask, StatusCode::OK, version),
     }
 }
 
@@ -85,7 +91,7 @@ pub(super) fn updated(ask: &Ask, version: &Version, interaction: Interaction) ->
 pub(super) fn deleted(ask: &Ask, written: &Written) -> Response {
     match written {
         Written::Version { version, .. } if !ask.is_set("_no-content") => {
-            respond::resource(StatusCode::OK, version)
+            respond::written(ask, StatusCode::OK, version)
         }
         Written::Version { version, .. } => {
             respond::with_version(respond::empty(StatusCode::NO_CONTENT), version)
@@ -97,7 +103,14 @@ pub(super) fn deleted(ask: &Ask, written: &Written) -> Response {
 /// Writes a create; a taken id is a conflict.
 pub(super) async fn commit(app: &App, write: Write) -> Result<Written, Outcome> {
     let key = write.key.clone();
-    app.write(write).await.map_err(|error| match error {
+    app.write(write)
+        .await
+        .map_err(|error| refused_create(error, &key))
+}
+
+/// Why a create was not done; a taken id is a conflict.
+pub(super) fn refused_create(error: WriteError, key: &ResourceKey) -> Outcome {
+    match error {
         WriteError::Refused {
             refused: Refused::Exists(_),
             ..
@@ -107,25 +120,5 @@ pub(super) async fn commit(app: &App, write: Write) -> Result<Written, Outcome> 
             Outcome::of(StatusCode::CONFLICT, vec![issue.at(expression)])
         }
         other => other.into(),
-    })
-}
-
-/// The living resource that `If-None-Exist: _id=…` names. Other searches are refused, since ignoring them would
-/// make a second resource.
-pub(super) async fn existing(app: &App, ask: &Ask, resource_type: &str) -> Result<Option<Version>, Outcome> {
-    const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
-    let Some(search) = ask.header(&IF_NONE_EXIST) else {
-        return Ok(None);
-    };
-    let search = search.split_once('?').map_or(search, |(_, query)| query);
-    match parse_query(search.as_bytes()).as_slice() {
-        [(name, id)] if name == "_id" => {
-            let current = app.log.current(&read::key(resource_type, id)?).await?;
-            Ok(current.filter(|version| version.status.interaction() != Interaction::Delete))
-        }
-        _ => Err(Outcome::bad_request(
-            "not-supported",
-            "`If-None-Exist` takes only `_id=…` here",
-        )),
     }
 }

@@ -1,5 +1,6 @@
 //! Looking resources up by their business identifiers: `identifier=system|value`.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -50,7 +51,8 @@ impl Identifier {
         }
     }
 
-    fn is_on(&self, version: &Version) -> bool {
+    /// Whether a version of a resource has this identifier.
+    pub fn is_on(&self, version: &Version) -> bool {
         let Ok(resource) = serde_json::from_slice::<Identified>(&version.resource) else {
             return false;
         };
@@ -68,6 +70,17 @@ impl Identifier {
             System::Is(system) => written.system.as_ref() == Some(system),
         };
         is_of_system && written.value.as_ref() == Some(&self.value)
+    }
+}
+
+impl fmt::Display for Identifier {
+    /// As [`Identifier::parse`] reads it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.system {
+            System::Any => formatter.write_str(&self.value),
+            System::Absent => write!(formatter, "|{}", self.value),
+            System::Is(system) => write!(formatter, "{system}|{}", self.value),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! There is one function an interaction ([`Intake::create`], [`Intake::update`], [`Intake::delete`]); each is
 //! pure but for asking the topics' matcher, so that several writes can be gathered into one transaction.
+//! [`patch`] changes a resource's text, [`criteria`] say which resource a conditional request means, and
 //! [`ndjson`] reads whole files. What a ViewDefinition or a destination means is not known here; nor is HTTP:
 //! a refusal says what is wrong, the caller gives it a status.
 
@@ -16,8 +17,10 @@ use crate::change::{Body, ResourceKey};
 use crate::log::{Action, Matcher, Precondition, Write};
 
 pub mod created_at;
+pub mod criteria;
 pub mod identifier;
 pub mod ndjson;
+pub mod patch;
 mod precondition;
 mod refusal;
 
@@ -201,9 +204,14 @@ pub fn known_type(resource_type: &str) -> Result<(), Refusal> {
     })
 }
 
+/// Whether a type is one of this host's own.
+pub fn is_own_type(resource_type: &str) -> bool {
+    OWN_TYPES.contains(&resource_type)
+}
+
 /// Whether a type can be stored.
 pub fn is_known_type(resource_type: &str) -> bool {
-    OWN_TYPES.contains(&resource_type) || r4::is_resource_type(resource_type)
+    is_own_type(resource_type) || r4::is_resource_type(resource_type)
 }
 
 fn check_body_type(wanted: Option<&str>, body: &Body) -> Result<(), Refusal> {

@@ -15,7 +15,7 @@ fn with_clients() -> Settings {
 }
 
 #[tokio::test]
-async fn a_request_without_credentials_is_401_and_says_what_is_wanted() {
+async fn http_basic_with_a_clients_name_and_secret_and_401_without() {
     let host = Host::start_with(with_clients()).await;
     let answer = host.get("/fhir/Patient").await;
     assert_eq!(answer.outcome(), "401 login");
@@ -25,6 +25,25 @@ async fn a_request_without_credentials_is_401_and_says_what_is_wanted() {
         .ask_with("GET /fhir/Patient", &[("Authorization", &basic)], "")
         .await;
     assert_eq!(answer.status, 200);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_and_other_schemes_are_401() {
+    let host = Host::start_with(with_clients()).await;
+    let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    for credentials in [
+        basic("ops:wrong"),
+        basic("other:hush"),
+        basic("ops"),
+        "Bearer hush".to_owned(),
+        "Basic not-base64!".to_owned(),
+    ] {
+        let answer = host
+            .ask_with("GET /fhir/Patient", &[("Authorization", &credentials)], "")
+            .await;
+        assert_eq!(answer.outcome(), "401 login", "{credentials}");
+    }
     host.stop().await;
 }
 

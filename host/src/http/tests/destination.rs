@@ -9,7 +9,7 @@ use crate::change::{Body, Matched, ResourceKey};
 use crate::log::{Ack, Action, NewDeadLetter, Precondition, Write};
 
 #[tokio::test]
-async fn put_and_patch_are_405() {
+async fn put_and_patch_are_405_by_id_and_by_criteria() {
     let host = Host::start().await;
     for method in ["PUT", "PATCH"] {
         let answer = host
@@ -17,12 +17,19 @@ async fn put_and_patch_are_405() {
             .await;
         assert_eq!(answer.outcome(), "405 not-supported");
         assert_eq!(answer.header("allow"), "GET, DELETE");
+        let answer = host
+            .ask(
+                &format!("{method} /fhir/AidboxTopicDestination?topic=http://t"),
+                "{}",
+            )
+            .await;
+        assert_eq!(answer.outcome(), "405 not-supported");
     }
     host.stop().await;
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_destination_is_said_at_once() {
+async fn profile_and_parameter_violations_are_422_all_at_once() {
     let host = Host::start().await;
     let body = json!({
         "resourceType": "AidboxTopicDestination",
@@ -59,7 +66,7 @@ async fn everything_that_is_wrong_with_a_destination_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn a_delete_of_what_is_not_there_is_204_so_that_delete_and_post_can_be_run_again() {
+async fn change_configuration_by_delete_and_post_where_the_delete_of_what_is_absent_is_204() {
     let host = Host::start().await;
     assert_eq!(
         host.ask("DELETE /fhir/AidboxTopicDestination/d", "").await.status,
@@ -68,7 +75,13 @@ async fn a_delete_of_what_is_not_there_is_204_so_that_delete_and_post_can_be_run
     host.stop().await;
 }
 
-/// A destination as the store holds it, without anybody who delivers to it.
+impl Host {
+    /// The destination `d` of the topic `http://t`, without anybody who delivers to it.
+    pub(super) async fn stored_destination(&self) {
+        stored(self).await;
+    }
+}
+
 async fn stored(host: &Host) {
     host.ask(
         "PUT /fhir/AidboxSubscriptionTopic/t",
@@ -93,37 +106,6 @@ async fn stored(host: &Host) {
 }
 
 #[tokio::test]
-async fn status_has_the_documented_names_and_types_and_counts_what_waits() {
-    let host = Host::start().await;
-    assert_eq!(
-        host.get("/fhir/AidboxTopicDestination/d/$status").await.outcome(),
-        "404 not-found"
-    );
-    stored(&host).await;
-    host.put_patient("a", "Ash").await;
-    host.put_patient("a", "Birch").await;
-    let json = host.get("/fhir/AidboxTopicDestination/d/$status").await.json();
-    assert_eq!(json["resourceType"], "Parameters");
-    let list = json["parameter"].as_array().unwrap();
-    let value = |name: &str, kind: &str| {
-        let found = list.iter().find(|parameter| parameter["name"] == name);
-        found.map(|parameter| parameter[kind].clone()).unwrap_or_default()
-    };
-    assert_eq!(value("status", "valueString"), "active");
-    assert!(value("startTimestamp", "valueDateTime").is_string());
-    for name in [
-        "messagesDelivered",
-        "messagesDeliveryAttempts",
-        "messagesInProcess",
-    ] {
-        assert_eq!(value(name, "valueDecimal"), 0, "{name}");
-    }
-    assert_eq!(value("messagesQueued", "valueDecimal"), 2);
-    assert_eq!(value("initialExportStatus", "valueString"), "skipped");
-    host.stop().await;
-}
-
-#[tokio::test]
 async fn the_page_and_the_metrics_show_each_destination() {
     let host = Host::start().await;
     stored(&host).await;
@@ -140,7 +122,7 @@ async fn the_page_and_the_metrics_show_each_destination() {
 }
 
 #[tokio::test]
-async fn the_first_delete_answers_the_destination_and_the_next_nothing() {
+async fn delete_is_200_with_the_destination_first_and_204_after_that() {
     let host = Host::start().await;
     stored(&host).await;
     let first = host.ask("DELETE /fhir/AidboxTopicDestination/d", "").await;
@@ -166,7 +148,7 @@ async fn a_topic_whose_changes_are_taken_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn a_post_with_an_id_that_is_taken_is_409_or_with_if_none_exist_the_one_that_is_there() {
+async fn post_with_an_existing_id_is_409_and_with_if_none_exist_200_with_the_one_that_is_there() {
     let host = Host::start().await;
     stored(&host).await;
     let body = r#"{"resourceType":"AidboxTopicDestination","id":"d"}"#;

@@ -20,9 +20,16 @@ use crate::log::Log;
 use crate::plugin::{PluginRegistry, PluginSettings};
 
 mod access;
-mod crud;
+mod capability;
+mod conditional;
 mod destination;
+mod history;
 mod hostile;
+mod interactions;
+mod outcome;
+mod patch;
+mod search;
+mod status;
 mod topic;
 mod view;
 
@@ -135,6 +142,7 @@ async fn app(log: Arc<dyn Log>, folder: &Path, settings: &Settings) -> App {
         intake: Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes),
         definition_turn: tokio::sync::Mutex::default(),
         destination_turn: tokio::sync::Mutex::default(),
+        conditional_turn: tokio::sync::Mutex::default(),
         max_run_bytes: 1024 * 1024,
         started: Timestamp::now(),
         definitions,

@@ -20,7 +20,7 @@ const PATH: &str = "PUT /fhir/AidboxSubscriptionTopic/t";
 
 impl Host {
     /// The topics that wanted each change of a Patient, in order: `t`, or `-` for none.
-    async fn wanted(&self) -> String {
+    pub(super) async fn wanted(&self) -> String {
         let bound = ReadBound {
             changes: 1000,
             bytes: usize::MAX,

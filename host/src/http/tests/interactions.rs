@@ -1,9 +1,9 @@
-//! 6.1 Instance interactions, 6.3 search, 6.4 CapabilityStatement and 6.5 OperationOutcome.
+//! 6.1 Instance interactions; patches, conditional requests and histories have modules of their own.
 
 use super::{Host, patient};
 
 #[tokio::test]
-async fn a_create_answers_201_with_the_resource_and_its_headers() {
+async fn create_answers_201_with_the_resource_and_its_headers() {
     let host = Host::start().await;
     let answer = host.ask("POST /fhir/Patient", &patient("Ash")).await;
     assert_eq!(answer.status, 201);
@@ -29,7 +29,7 @@ async fn a_create_answers_201_with_the_resource_and_its_headers() {
 }
 
 #[tokio::test]
-async fn a_create_honours_the_id_it_brings_and_answers_409_when_it_is_taken() {
+async fn create_honours_the_id_it_brings_and_is_409_when_it_is_taken() {
     let host = Host::start().await;
     let body = r#"{"resourceType":"Patient","id":"p-1"}"#;
     assert_eq!(host.ask("POST /fhir/Patient", body).await.json()["id"], "p-1");
@@ -41,36 +41,7 @@ async fn a_create_honours_the_id_it_brings_and_answers_409_when_it_is_taken() {
 }
 
 #[tokio::test]
-async fn a_create_with_if_none_exist_by_id_answers_the_one_that_exists() {
-    let host = Host::start().await;
-    let version = host.put_patient("p-1", "Ash").await;
-    let ask = |search| host.ask_with_if_none_exist(search);
-    let answer = ask("_id=p-1").await;
-    assert_eq!(
-        (
-            answer.status,
-            answer.json()["meta"]["versionId"].as_str().unwrap()
-        ),
-        (200, version.as_str())
-    );
-    assert_eq!(ask("_id=p-2").await.status, 201);
-    assert_eq!(ask("name=x").await.outcome(), "400 not-supported");
-    host.stop().await;
-}
-
-impl Host {
-    async fn ask_with_if_none_exist(&self, search: &str) -> super::Answer {
-        self.ask_with(
-            "POST /fhir/Patient",
-            &[("If-None-Exist", search)],
-            &patient("New"),
-        )
-        .await
-    }
-}
-
-#[tokio::test]
-async fn a_read_answers_200_then_404_or_410_when_there_is_nothing() {
+async fn read_is_200_404_when_there_never_was_one_and_410_after_a_delete() {
     let host = Host::start().await;
     assert_eq!(host.get("/fhir/Patient/p-1").await.outcome(), "404 not-found");
     host.put_patient("p-1", "Ash").await;
@@ -86,7 +57,7 @@ async fn a_read_answers_200_then_404_or_410_when_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn a_read_of_what_the_client_has_answers_304() {
+async fn read_of_what_the_client_has_is_304() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
     let read = async |name: &str, value: String| {
@@ -109,7 +80,7 @@ async fn a_read_of_what_the_client_has_answers_304() {
 }
 
 #[tokio::test]
-async fn a_vread_answers_each_version_and_410_for_the_deleted_one() {
+async fn vread_answers_each_version_and_is_410_for_the_deleted_one() {
     let host = Host::start().await;
     let first = host.put_patient("p-1", "Ash").await;
     host.put_patient("p-1", "Birch").await;
@@ -130,7 +101,7 @@ async fn a_vread_answers_each_version_and_410_for_the_deleted_one() {
 }
 
 #[tokio::test]
-async fn an_update_answers_201_then_200_and_ignores_the_id_in_the_body() {
+async fn update_is_201_then_200_and_ignores_the_id_in_the_body() {
     let host = Host::start().await;
     let body = r#"{"resourceType":"Patient","id":"other"}"#;
     let first = host.ask("PUT /fhir/Patient/p-1", body).await;
@@ -146,7 +117,7 @@ async fn an_update_answers_201_then_200_and_ignores_the_id_in_the_body() {
 }
 
 #[tokio::test]
-async fn if_match_takes_a_tag_or_a_bare_number_and_answers_412_when_it_is_another() {
+async fn update_takes_if_match_as_a_tag_or_a_bare_number_and_is_412_when_it_is_another() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
     let put = async |value: String| {
@@ -168,7 +139,7 @@ async fn if_match_takes_a_tag_or_a_bare_number_and_answers_412_when_it_is_anothe
 }
 
 #[tokio::test]
-async fn if_match_star_is_update_only_and_if_none_match_star_is_create_only() {
+async fn update_with_if_match_star_is_update_only_and_with_if_none_match_star_create_only() {
     let host = Host::start().await;
     let put = async |name: &str| {
         host.ask_with("PUT /fhir/Patient/p-1", &[(name, "*")], &patient("A"))
@@ -181,7 +152,7 @@ async fn if_match_star_is_update_only_and_if_none_match_star_is_create_only() {
 }
 
 #[tokio::test]
-async fn the_first_delete_answers_200_with_the_resource_and_the_next_204() {
+async fn delete_is_200_with_the_resource_first_and_204_after_that() {
     let host = Host::start().await;
     host.put_patient("p-1", "Ash").await;
     let first = host.ask("DELETE /fhir/Patient/p-1", "").await;
@@ -203,7 +174,7 @@ async fn the_first_delete_answers_200_with_the_resource_and_the_next_204() {
 }
 
 #[tokio::test]
-async fn a_delete_honours_if_match() {
+async fn delete_honours_if_match() {
     let host = Host::start().await;
     let version = host.put_patient("p-1", "Ash").await;
     let wrong = host
@@ -218,7 +189,7 @@ async fn a_delete_honours_if_match() {
 }
 
 #[tokio::test]
-async fn a_put_revives_what_was_deleted() {
+async fn delete_is_undone_by_a_put() {
     let host = Host::start().await;
     host.put_patient("p-1", "Ash").await;
     host.ask("DELETE /fhir/Patient/p-1", "").await;
@@ -231,49 +202,7 @@ async fn a_put_revives_what_was_deleted() {
 }
 
 #[tokio::test]
-async fn a_history_is_newest_first_in_pages_and_its_deleted_entry_has_the_resource() {
-    let host = Host::start().await;
-    assert_eq!(
-        host.get("/fhir/Patient/p-1/_history").await.outcome(),
-        "404 not-found"
-    );
-    host.put_patient("p-1", "Ash").await;
-    host.put_patient("p-1", "Birch").await;
-    host.ask("DELETE /fhir/Patient/p-1", "").await;
-    host.put_patient("p-1", "Cedar").await;
-    let mut seen = String::new();
-    let mut next = "http://localhost/fhir/Patient/p-1/_history?_count=3".to_owned();
-    while !next.is_empty() {
-        let json = host
-            .get(next.strip_prefix("http://localhost").unwrap())
-            .await
-            .json();
-        assert_eq!(
-            (json["type"].as_str(), json["total"].as_u64()),
-            (Some("history"), Some(4))
-        );
-        for entry in json["entry"].as_array().unwrap() {
-            let family = entry["resource"]["name"][0]["family"].as_str().unwrap();
-            let (method, status) = (&entry["request"]["method"], &entry["response"]["status"]);
-            seen.push_str(&format!(
-                "{} {} {family}\n",
-                method.as_str().unwrap(),
-                status.as_str().unwrap()
-            ));
-        }
-        let links = json["link"].as_array().unwrap();
-        let link = links.iter().find(|link| link["relation"] == "next");
-        next = link.map_or(String::new(), |link| link["url"].as_str().unwrap().to_owned());
-    }
-    assert_eq!(
-        seen,
-        "PUT 201 Cedar\nDELETE 200 Birch\nPUT 200 Birch\nPOST 201 Ash\n"
-    );
-    host.stop().await;
-}
-
-#[tokio::test]
-async fn what_was_read_and_put_back_does_not_gather_extensions() {
+async fn created_at_is_not_gathered_when_what_was_read_is_put_back() {
     let host = Host::start().await;
     host.put_patient("p-1", "Ash").await;
     for _ in 0..2 {
@@ -329,7 +258,7 @@ async fn a_resource_that_r4_does_not_allow_is_422_with_every_place_and_is_not_st
 }
 
 #[tokio::test]
-async fn an_unknown_type_is_404_in_the_path_and_422_in_the_body() {
+async fn unknown_type_is_404_in_the_path_and_422_in_the_body() {
     let host = Host::start().await;
     assert_eq!(host.get("/fhir/Patiend").await.outcome(), "404 not-found");
     assert!(
@@ -349,7 +278,7 @@ async fn an_unknown_type_is_404_in_the_path_and_422_in_the_body() {
 }
 
 #[tokio::test]
-async fn a_wrong_media_type_is_415_and_one_we_do_not_have_is_406() {
+async fn bad_media_type_is_415_and_one_that_is_not_answered_406() {
     let host = Host::start().await;
     for stated in [
         "text/plain",
@@ -377,7 +306,7 @@ async fn a_method_that_a_path_has_not_is_405_with_those_it_has() {
     let host = Host::start().await;
     for (line, allowed) in [
         ("PUT /fhir/Patient", "GET, POST"),
-        ("PATCH /fhir/Patient/p-1", "GET, PUT, DELETE"),
+        ("POST /fhir/Patient/p-1", "GET, PUT, PATCH, DELETE"),
         ("POST /fhir/Patient/p-1/_history", "GET"),
         ("DELETE /health", "GET"),
     ] {
@@ -389,9 +318,9 @@ async fn a_method_that_a_path_has_not_is_405_with_those_it_has() {
 }
 
 #[tokio::test]
-async fn every_path_that_names_nothing_is_an_outcome_and_the_other_dialect_is_told() {
+async fn two_url_roots_of_which_the_fhir_one_is_served_and_the_other_is_told() {
     let host = Host::start().await;
-    for path in ["/nowhere", "/fhir/Patient/_history", "/fhir/Patient/1/2/3/4"] {
+    for path in ["/nowhere", "/fhir/Patient/_tags", "/fhir/Patient/1/2/3/4"] {
         assert_eq!(host.get(path).await.outcome(), "404 not-found", "{path}");
     }
     assert!(
@@ -400,71 +329,6 @@ async fn every_path_that_names_nothing_is_an_outcome_and_the_other_dialect_is_to
             .text()
             .contains("put `/fhir` before the path")
     );
-    host.stop().await;
-}
-
-#[tokio::test]
-async fn a_search_answers_the_living_in_pages_with_a_total() {
-    let host = Host::start().await;
-    for id in ["a", "b", "c", "d"] {
-        host.put_patient(id, "X").await;
-    }
-    host.ask("DELETE /fhir/Patient/b", "").await;
-    let page = host.get("/fhir/Patient?_count=2").await.json();
-    let ids = |page: &serde_json::Value| -> Vec<String> {
-        let entries = page["entry"].as_array().cloned().unwrap_or_default();
-        entries
-            .iter()
-            .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(
-        (page["type"].as_str(), page["total"].as_u64()),
-        (Some("searchset"), Some(3))
-    );
-    assert_eq!(ids(&page), ["a", "c"]);
-    assert_eq!(page["entry"][0]["search"]["mode"], "match");
-    assert_eq!(page["entry"][0]["fullUrl"], "http://localhost/fhir/Patient/a");
-    let next = page["link"][2]["url"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("http://localhost")
-        .unwrap();
-    assert_eq!(ids(&host.get(next).await.json()), ["d"]);
-    assert_eq!(ids(&host.get("/fhir/Patient?_id=d,b,x").await.json()), ["d"]);
-    assert_eq!(host.get("/fhir/Patient?_count=0").await.json()["total"], 3);
-    let form = [("Content-Type", "application/x-www-form-urlencoded")];
-    let posted = host.ask_with("POST /fhir/Patient/_search", &form, "_id=c").await;
-    assert_eq!(ids(&posted.json()), ["c"]);
-    host.stop().await;
-}
-
-#[tokio::test]
-async fn an_unsupported_search_parameter_is_refused_and_not_ignored() {
-    let host = Host::start().await;
-    let answer = host.get("/fhir/Patient?family=Smith").await;
-    assert_eq!(answer.outcome(), "400 not-supported");
-    assert!(!answer.text().contains("Smith"));
-    host.stop().await;
-}
-
-#[tokio::test]
-async fn the_capability_statement_has_what_r4_requires() {
-    let host = Host::start().await;
-    let json = host.get("/fhir/metadata").await.json();
-    for member in ["status", "date", "kind", "fhirVersion", "format", "rest"] {
-        assert!(!json[member].is_null(), "{member}");
-    }
-    let resources = json["rest"][0]["resource"].as_array().unwrap();
-    let named = |name: &str| {
-        resources
-            .iter()
-            .find(|resource| resource["type"] == name)
-            .unwrap()
-    };
-    assert_eq!(named("Patient")["updateCreate"], true);
-    assert_eq!(named("ViewDefinition")["operation"][0]["name"], "materialize");
-    assert_eq!(named("AidboxTopicDestination")["updateCreate"], false);
     host.stop().await;
 }
 
@@ -488,7 +352,7 @@ async fn the_health_check_passes_while_the_store_answers() {
 }
 
 #[tokio::test]
-async fn a_version_that_was_never_made_is_404_by_its_number() {
+async fn vread_of_a_version_that_was_never_made_is_404_by_its_number() {
     let host = Host::start().await;
     host.put_patient("p-1", "Ash").await;
     let answer = host.get("/fhir/Patient/p-1/_history/999").await;
@@ -507,5 +371,62 @@ async fn a_bundle_is_405_with_the_header_that_a_405_has() {
     let answer = host.ask("POST /fhir", "{}").await;
     assert_eq!(answer.outcome(), "405 not-supported");
     assert!(answer.headers.iter().any(|(name, _)| name == "allow"));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn bad_json_is_400() {
+    let host = Host::start().await;
+    for body in [
+        "{",
+        "[]",
+        "7",
+        r#"{"resourceType":"Patient",}"#,
+        r#"{"resourceType":"Patient","id":"a","id":"b"}"#,
+    ] {
+        for line in ["POST /fhir/Patient", "PUT /fhir/Patient/p"] {
+            let answer = host.ask(line, body).await;
+            assert!(
+                answer.outcome().starts_with("400 structure"),
+                "{line} {body}: {}",
+                answer.text()
+            );
+        }
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn version_id_is_a_text_of_one_sequence_for_all_and_last_updated_has_microseconds() {
+    let host = Host::start().await;
+    let first: u64 = host.put_patient("a", "Ash").await.parse().unwrap();
+    host.put_patient("b", "Birch").await;
+    let second: u64 = host.put_patient("a", "Cedar").await.parse().unwrap();
+    assert!(second > first + 1);
+    let json = host.get("/fhir/Patient/a").await.json();
+    let updated = json["meta"]["lastUpdated"].as_str().unwrap();
+    assert_eq!(
+        (updated.len(), updated.ends_with('Z')),
+        ("2026-04-01T10:00:00.000000Z".len(), true)
+    );
+    let made = json["meta"]["extension"][0]["valueInstant"].as_str().unwrap();
+    assert!(made < updated);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn isolation_is_always_serializable_whatever_level_is_asked_for() {
+    let host = Host::start().await;
+    let version = host.put_patient("p", "Ash").await;
+    let level = ("x-max-isolation-level", "read-committed");
+    let put = async || {
+        let headers = [level, ("If-Match", version.as_str())];
+        host.ask_with("PUT /fhir/Patient/p", &headers, &patient("Birch"))
+            .await
+            .status
+    };
+    let mut statuses = [put().await, put().await];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412]);
     host.stop().await;
 }

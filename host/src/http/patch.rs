@@ -1,0 +1,191 @@
+//! Patches: read the resource, apply, write it if it is still the same version.
+//!
+//! Without `If-Match` the patch means the resource as it is: when another write comes between, it is applied anew.
+//! A patch that changes nothing makes no version.
+
+use std::sync::Arc;
+
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::change::{ResourceKey, Version};
+use crate::intake;
+use crate::intake::criteria::Criteria;
+use crate::intake::patch::{Patch, Patched};
+use crate::log::{Finding, Precondition, Refused, Write, WriteError, Written};
+
+use super::ask::{Ask, is_json};
+use super::conditional::{self, ATTEMPTS};
+use super::destination::{self, DESTINATION};
+use super::outcome::Outcome;
+use super::{App, FHIR_JSON, interact, read, respond, write};
+
+/// `PATCH /fhir/T/id`
+pub(super) async fn patch(
+    app: &Arc<App>,
+    ask: &Ask,
+    resource_type: &str,
+    id: &str,
+) -> Result<Response, Outcome> {
+    if resource_type == DESTINATION {
+        return Err(Outcome::method_not_allowed(destination::METHODS));
+    }
+    answer(app, ask, &Target::Key(read::key(resource_type, id)?)).await
+}
+
+/// `PATCH /fhir/T?…`: the one resource that the criteria find; 404 when there is none.
+pub(super) async fn found(app: &Arc<App>, ask: &Ask, criteria: &Criteria) -> Result<Response, Outcome> {
+    answer(app, ask, &Target::Criteria(criteria)).await
+}
+
+/// Reads the patch that a request holds; its media type says which kind it is, or its form where that says only
+/// JSON.
+pub(super) fn of(ask: &Ask) -> Result<Patch, Outcome> {
+    let media_type = ask.media_type().unwrap_or_default();
+    match media_type.as_str() {
+        "application/json-patch+json" => Ok(Patch::json(&ask.body)?),
+        "application/merge-patch+json" => Ok(Patch::merge(&ask.body)?),
+        generic if is_json(generic) => guessed(&ask.body),
+        _ => Err(Outcome::unsupported_patch()),
+    }
+}
+
+/// What a patch makes of a version: the write, which depends on that version; none when it changes nothing.
+pub(super) async fn decide(app: &App, patch: &Patch, version: &Version) -> Result<Option<Write>, Outcome> {
+    let Some(text) = patched(app, patch, version).await? else {
+        return Ok(None);
+    };
+    let key = &version.key;
+    let body = write::check(app, &text, key.resource_type()).await?;
+    let unchanged = Precondition::VersionIs(version.sequence);
+    Ok(Some(app.intake.update(key.id(), body, unchanged)?))
+}
+
+/// What is patched.
+enum Target<'a> {
+    Key(ResourceKey),
+    Criteria(&'a Criteria),
+}
+
+impl Target<'_> {
+    async fn current(&self, app: &App) -> Result<(Version, Option<Arc<Finding>>), Outcome> {
+        match self {
+            Self::Key(key) => Ok((read::living(app, key).await?, None)),
+            Self::Criteria(criteria) => {
+                let matches = conditional::find(app, criteria, 2).await?;
+                let none = || Outcome::not_found("the criteria find no resource");
+                let version = matches.one()?.cloned().ok_or_else(none)?;
+                Ok((version, matches.finding))
+            }
+        }
+    }
+}
+
+async fn answer(app: &Arc<App>, ask: &Ask, target: &Target<'_>) -> Result<Response, Outcome> {
+    let patch = of(ask)?;
+    let precondition = write::precondition(ask)?;
+    for _ in 0..ATTEMPTS {
+        let (version, finding) = target.current(app).await?;
+        check_precondition(precondition, &version)?;
+        let answer = match intake::is_own_type(version.key.resource_type()) {
+            true => put_definition(app, ask, &patch, &version).await?,
+            false => put(app, ask, &patch, &version, finding).await?,
+        };
+        if let Some(response) = answer {
+            return Ok(response);
+        }
+    }
+    Err(conditional::contended())
+}
+
+/// Writes what a patch makes of a version; none when the resource is another meanwhile.
+async fn put(
+    app: &App,
+    ask: &Ask,
+    patch: &Patch,
+    version: &Version,
+    finding: Option<Arc<Finding>>,
+) -> Result<Option<Response>, Outcome> {
+    let Some(mut write) = decide(app, patch, version).await? else {
+        return Ok(Some(respond::written(ask, StatusCode::OK, version)));
+    };
+    write.finding = finding;
+    match app.write(write).await {
+        Ok(Written::Version { version, .. }) => Ok(Some(respond::written(ask, StatusCode::OK, &version))),
+        Ok(_) => Err(Outcome::internal()),
+        Err(WriteError::Refused {
+            refused: Refused::OtherVersion(_) | Refused::Absent | Refused::FoundOther,
+            ..
+        }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same for a definition: it goes through the checks of its type as an update of this version.
+async fn put_definition(
+    app: &Arc<App>,
+    ask: &Ask,
+    patch: &Patch,
+    version: &Version,
+) -> Result<Option<Response>, Outcome> {
+    let Some(body) = patched(app, patch, version).await? else {
+        return Ok(Some(respond::written(ask, StatusCode::OK, version)));
+    };
+    let mut update = Ask { body, ..ask.clone() };
+    let tag = HeaderValue::from_str(&format!("W/\"{}\"", version.sequence));
+    let tag = tag.map_err(|_| Outcome::internal())?;
+    update.headers.insert(IF_MATCH, tag);
+    update
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    let key = &version.key;
+    match interact::update(app, &update, key.resource_type(), key.id()).await {
+        Err(outcome) if outcome.status() == StatusCode::PRECONDITION_FAILED => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+/// The text that a patch makes of a version; none when it changes nothing.
+async fn patched(app: &App, patch: &Patch, version: &Version) -> Result<Option<Bytes>, Outcome> {
+    let (patch, version) = (patch.clone(), version.clone());
+    let most = app.intake.max_resource_bytes();
+    // Even a small patch may copy much.
+    let applied = tokio::task::spawn_blocking(move || patch.apply(&version, most)).await;
+    match applied.map_err(|_| Outcome::internal())?? {
+        Patched::Same => Ok(None),
+        Patched::Text(text) => Ok(Some(text.into())),
+    }
+}
+
+fn check_precondition(precondition: Precondition, version: &Version) -> Result<(), Outcome> {
+    let refused = match precondition {
+        Precondition::VersionIs(wanted) if wanted != version.sequence => {
+            Refused::OtherVersion(version.sequence)
+        }
+        Precondition::Absent => Refused::Exists(version.sequence),
+        _ => return Ok(()),
+    };
+    Err(WriteError::Refused { index: 0, refused }.into())
+}
+
+/// The patch that a body of no stated kind is: a list is a JSON Patch, an object a merge patch, but for Parameters,
+/// which are a FHIRPath patch.
+fn guessed(body: &[u8]) -> Result<Patch, Outcome> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        resource_type: Option<String>,
+    }
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Ok(Patch::json(body)?);
+    }
+    match serde_json::from_slice::<Typed>(body) {
+        Ok(typed) if typed.resource_type.as_deref() == Some("Parameters") => {
+            Err(Outcome::unsupported_patch())
+        }
+        _ => Ok(Patch::merge(body)?),
+    }
+}
