@@ -10,7 +10,7 @@ mod parameters;
 use serde::Serialize;
 
 use crate::change::{Offset, Timestamp};
-use crate::log::{DestinationRecord, DestinationState, Log, LogError, ReadBound};
+use crate::log::{DestinationRecord, DestinationState, HeldBack, Log, LogError, ReadBound};
 
 pub(crate) use live::Live;
 pub use live::{LiveState, LiveStatus};
@@ -29,6 +29,8 @@ pub struct DestinationStatus {
     pub lag_seconds: f64,
     /// The newest offset of the log.
     pub head: Offset,
+    /// What keeps committed changes from being given out; looked for only where some wait.
+    pub held_back: Option<HeldBack>,
 }
 
 impl DestinationStatus {
@@ -51,12 +53,17 @@ impl DestinationStatus {
                 .await?
                 .map_or(0.0, |since| seconds_between(since, now)),
         };
+        let held_back = match queued {
+            0 => None,
+            _ => log.held_back().await?,
+        };
         Ok(Some(Self {
             record,
             live,
             queued,
-            lag_seconds,
+            lag_seconds: longest_wait(lag_seconds, held_back.as_ref(), now),
             head,
+            held_back,
         }))
     }
 
@@ -148,6 +155,14 @@ async fn waiting_since(log: &dyn Log, offset: Offset) -> Result<Option<Timestamp
     };
     let changes = log.changes(offset, first).await?;
     Ok(changes.first().map(|change| change.version.last_updated))
+}
+
+/// The lag, where the oldest waiting change is hidden, too.
+fn longest_wait(lag_seconds: f64, held_back: Option<&HeldBack>, now: Timestamp) -> f64 {
+    match held_back {
+        Some(held) if lag_seconds == 0.0 => seconds_between(held.since, now),
+        _ => lag_seconds,
+    }
 }
 
 fn seconds_between(since: Timestamp, now: Timestamp) -> f64 {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::DestinationStatus;
-use crate::log::LastError;
+use crate::log::{HeldBack, LastError};
 
 impl DestinationStatus {
     /// The answer of `GET /fhir/AidboxTopicDestination/{id}/$status`.
@@ -61,6 +61,7 @@ impl DestinationStatus {
                 self.live.as_ref().map_or(0, |live| live.restarts),
             ),
         ]);
+        parameter.extend(self.held_back.as_ref().map(held_back));
         parameter
     }
 }
@@ -76,6 +77,13 @@ fn count(name: &str, value: u64) -> Value {
 /// To the thousandth, which is more than anybody reads.
 fn decimal(name: &str, value: f64) -> Value {
     json!({ "name": name, "valueDecimal": (value * 1_000.0).round() / 1_000.0 })
+}
+
+fn held_back(held: &HeldBack) -> Value {
+    json!({ "name": "heldBack", "part": [
+        { "name": "reason", "valueString": held.reason },
+        { "name": "since", "valueDateTime": held.since.to_string() },
+    ] })
 }
 
 fn last_error(error: &LastError) -> Value {
@@ -135,6 +143,7 @@ mod tests {
             queued: 3,
             lag_seconds: 1.5,
             head: offset(10),
+            held_back: None,
         }
     }
 
@@ -171,6 +180,24 @@ mod tests {
         assert!(text.contains(r#"{"name":"status","valueString":"active"}"#));
         assert!(text.contains(r#"{"name":"state","valueString":"halted"}"#));
         assert!(text.contains("the table lacks a column [DELIVERY-002]"));
+    }
+
+    #[test]
+    fn what_holds_delivery_back_is_said_behind_the_documented_members() {
+        let held_back = Some(HeldBack {
+            reason: "a transaction of process 7 is open".into(),
+            since: Timestamp(0),
+        });
+        let status = DestinationStatus {
+            held_back,
+            ..status()
+        };
+        let answer = status.parameters();
+        let expected = json!({ "name": "heldBack", "part": [
+            { "name": "reason", "valueString": "a transaction of process 7 is open" },
+            { "name": "since", "valueDateTime": "1970-01-01T00:00:00.000000Z" },
+        ] });
+        assert_eq!(answer["parameter"].as_array().unwrap().last(), Some(&expected));
     }
 
     #[test]

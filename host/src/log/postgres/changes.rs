@@ -12,45 +12,74 @@ use crate::change::{Change, Offset};
 /// How many matched changes lie between two counted places.
 const COUNTED: i64 = 10_000;
 
-/// The changes behind an offset, in order, up to a bound.
-///
-/// The lengths are read first and the rows then, so that the memory is bounded whatever the rows hold.
+/// The changes behind an offset, in order, up to a bound: window after window.
 pub(super) async fn changes(
     after: Offset,
     bound: ReadBound,
     connection: &mut PgConnection,
 ) -> Result<Vec<Change>, sqlx::Error> {
-    for round in 0.. {
+    let mut found: Vec<Change> = Vec::new();
+    let (mut left, mut round) = (bound, 0);
+    loop {
+        let after = found.last().map_or(after, |change| change.offset);
+        if bound.through.is_some_and(|through| after >= through) {
+            break;
+        }
         let Some(window) = partition::window(after, round, connection).await? else {
             break;
         };
-        if let Some(through) = last_within(after, bound, window, connection).await? {
-            return between(after, through, window, connection).await;
+        let fitting = fitting(after, left, window, found.is_empty(), connection).await?;
+        if let Some(through) = fitting.through {
+            let more = between(after, through, window, connection).await?;
+            left.changes = left.changes.saturating_sub(more.len());
+            left.bytes = left.bytes.saturating_sub(bytes(&more));
+            found.extend(more);
+            round = 0;
+        } else {
+            round += 1;
         }
-        if !window.is_cut {
+        if fitting.is_full || left.changes == 0 || !window.is_cut {
             break;
         }
     }
-    Ok(Vec::new())
+    Ok(found)
 }
 
-/// The offset of the last change that a bound lets through; none when there is no change.
-async fn last_within(
+fn bytes(changes: &[Change]) -> usize {
+    changes.iter().map(|change| change.version.resource.len()).sum()
+}
+
+/// What a bound lets through of a window.
+struct Fitting {
+    /// The last change that it lets through; none when it lets none.
+    through: Option<Offset>,
+    /// Whether there are more in the window.
+    is_full: bool,
+}
+
+/// What a bound lets through; at least one if `is_first`.
+///
+/// The lengths are read first and the rows then, so that the memory is bounded whatever the rows hold.
+async fn fitting(
     after: Offset,
     bound: ReadBound,
     window: Window,
+    is_first: bool,
     connection: &mut PgConnection,
-) -> Result<Option<Offset>, sqlx::Error> {
+) -> Result<Fitting, sqlx::Error> {
     let through = bound.through.unwrap_or(everything());
     let row = sqlx::query(
-        "SELECT transaction, sequence FROM ( \
-           SELECT transaction, sequence, row_number() OVER up AS place, sum(size) OVER up AS total FROM ( \
-             SELECT l.transaction, l.sequence, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
-             WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
-               AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
-             ORDER BY l.transaction, l.sequence LIMIT $8) sizes \
-           WINDOW up AS (ORDER BY transaction, sequence ROWS UNBOUNDED PRECEDING)) totals \
-         WHERE total <= $9 OR place = 1 ORDER BY transaction DESC, sequence DESC LIMIT 1",
+        "WITH sizes AS MATERIALIZED ( \
+           SELECT l.transaction, l.sequence, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
+           WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
+             AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
+           ORDER BY l.transaction, l.sequence LIMIT $8), \
+         totals AS ( \
+           SELECT transaction, sequence, row_number() OVER up AS place, sum(size) OVER up AS total FROM sizes \
+           WINDOW up AS (ORDER BY transaction, sequence ROWS UNBOUNDED PRECEDING)) \
+         SELECT (SELECT count(*) FROM sizes), last.place, last.transaction, last.sequence FROM (VALUES (1)) one \
+         LEFT JOIN (SELECT * FROM totals WHERE total <= $9 OR (place = 1 AND $10) \
+           ORDER BY place DESC LIMIT 1) last ON true",
     )
     .bind(integer(after.transaction))
     .bind(integer(after.sequence))
@@ -61,9 +90,14 @@ async fn last_within(
     .bind(window.behind)
     .bind(limit(bound.changes.max(1)))
     .bind(limit(bound.bytes))
-    .fetch_optional(connection)
+    .bind(is_first)
+    .fetch_one(connection)
     .await?;
-    row.as_ref().map(|row| offset(row, 0)).transpose()
+    let (looked_at, place): (i64, Option<i64>) = (get(&row, 0)?, get(&row, 1)?);
+    Ok(Fitting {
+        through: place.map(|_| offset(&row, 2)).transpose()?,
+        is_full: looked_at > place.unwrap_or(0),
+    })
 }
 
 async fn between(

@@ -5,11 +5,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lakefeed_test_postgres::{Server, skipped};
+use sqlx::postgres::PgConnection;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::url::EDITOR;
 use super::{PostgresLog, PostgresUrl};
 use crate::log::suite::{Stores, log_suite};
 use crate::log::{Clock, Log, LogError};
+
+mod hosts;
+mod order;
+mod partitions;
+mod proof;
+mod trouble;
 
 log_suite!(match Database::new().await {
     Some(database) => database,
@@ -42,6 +50,15 @@ impl Database {
         PostgresUrl::parse(&self.server.url(&self.name)).unwrap()
     }
 
+    /// A session beside the store's.
+    pub(super) async fn session(&self) -> PgConnection {
+        self.url().connect(EDITOR).await.unwrap()
+    }
+
+    pub(super) fn server(&self) -> &'static Server {
+        self.server
+    }
+
     pub(super) fn sql(&self, script: &str) -> String {
         self.server.sql(&self.name, script)
     }
@@ -70,4 +87,78 @@ pub(super) async fn open_when_free(url: &PostgresUrl, clock: Clock) -> PostgresL
         }
     }
     panic!("the store is never let go of");
+}
+
+/// Asks again and again until there is an answer.
+pub(super) async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..6_000 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited too long for {what}");
+}
+
+/// The database of a test, or the test is named as skipped.
+macro_rules! database {
+    () => {
+        match $crate::log::postgres::tests::Database::new().await {
+            Some(database) => database,
+            None => return lakefeed_test_postgres::skipped(),
+        }
+    };
+}
+pub(super) use database;
+
+impl Database {
+    /// The database as another user sees it.
+    fn url_of(&self, user: &str) -> PostgresUrl {
+        let url = self
+            .server
+            .url(&self.name)
+            .replacen("postgres@", &format!("{user}@"), 1);
+        PostgresUrl::parse(&url).unwrap()
+    }
+
+    /// The file of the server's socket.
+    fn socket(&self) -> String {
+        let directory = self.sql("SHOW unix_socket_directories");
+        format!("{directory}/.s.PGSQL.5432")
+    }
+
+    /// The database through a socket in another folder.
+    fn url_through(&self, folder: &std::path::Path) -> PostgresUrl {
+        let url = format!(
+            "postgres://postgres@localhost/{}?host={}",
+            self.name,
+            folder.display()
+        );
+        PostgresUrl::parse(&url).unwrap()
+    }
+
+    /// Dumps the database and restores it under another name.
+    async fn copy_to(&self, name: &str) -> PostgresUrl {
+        let folder = tempfile::tempdir().unwrap();
+        let dump = folder.path().join("dump");
+        let dumped = self
+            .server
+            .program("pg_dump")
+            .args(["--format=custom", "--schema=lakefeed", "--file"])
+            .arg(&dump)
+            .arg(self.server.url(&self.name))
+            .status();
+        assert!(dumped.unwrap().success());
+        self.server
+            .sql("postgres", &format!("DROP DATABASE IF EXISTS {name}; "));
+        self.server.sql("postgres", &format!("CREATE DATABASE {name}"));
+        let restored = self
+            .server
+            .program("pg_restore")
+            .args(["--exit-on-error", "--dbname", &self.server.url(name)])
+            .arg(&dump)
+            .status();
+        assert!(restored.unwrap().success());
+        PostgresUrl::parse(&self.server.url(name)).unwrap()
+    }
 }

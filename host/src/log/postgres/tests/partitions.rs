@@ -1,0 +1,130 @@
+//! A log of many partitions, and counts of many changes.
+
+use sqlx::Connection;
+
+use super::{PostgresLog, database, open_when_free};
+use crate::change::{Change, Offset, Sequence};
+use crate::log::postgres::changes;
+use crate::log::suite::{all_changes, bound, key, page, put, still, topics, version};
+use crate::log::{HistoryPage, Log, ReadBound, Write};
+
+/// So narrow that each test has many.
+const WIDTH: u64 = 16;
+
+async fn by_pages(log: &PostgresLog, read: ReadBound) -> Vec<Change> {
+    let mut seen: Vec<Change> = Vec::new();
+    loop {
+        let after = seen.last().map_or(Offset::START, |change| change.offset);
+        let page = log.changes(after, read).await.unwrap();
+        if page.is_empty() {
+            return seen;
+        }
+        seen.extend(page);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_many_partitions_reads_like_one() {
+    let database = database!();
+    let log = PostgresLog::open_with_width(&database.url(), still(), WIDTH)
+        .await
+        .unwrap();
+    for round in 0..40 {
+        let write = |number: usize| Write {
+            matcher: topics(if number % 2 == 0 { &["even"] } else { &[] }),
+            ..put(
+                &format!("p{}", (number * 7 + round) % 5),
+                &format!("{round}-{number}"),
+            )
+        };
+        log.write((0..10).map(write).collect()).await.unwrap();
+    }
+    log.close().await;
+    let log = open_when_free(&database.url(), still()).await;
+    version(&log, put("p0", "last")).await;
+
+    let partitions: u64 = database
+        .sql("SELECT count(*) FROM lakefeed.partition")
+        .parse()
+        .unwrap();
+    assert!(partitions > 401 / WIDTH, "{partitions}");
+    let all = all_changes(&log, Offset::START).await;
+    assert_eq!(all.len(), 401);
+    assert!(all.is_sorted_by(|one, next| one.offset < next.offset));
+    assert_eq!(by_pages(&log, bound(7, usize::MAX)).await, all);
+    assert_eq!(by_pages(&log, bound(1_000, 400)).await, all);
+    assert_eq!(log.head().borrow().sequence, all[400].offset.sequence);
+    for (behind, change) in all.iter().enumerate().step_by(23) {
+        let wanted = all[behind + 1..]
+            .iter()
+            .filter(|change| !change.matched.topics.is_empty());
+        let counted = log.count_changes(change.offset, "even").await.unwrap();
+        assert_eq!(counted, wanted.count() as u64, "behind {}", change.offset);
+    }
+    histories_cross_partitions(&log, &all).await;
+}
+
+async fn histories_cross_partitions(log: &PostgresLog, all: &[Change]) {
+    let newest_first: Vec<Sequence> = all.iter().rev().map(|change| change.version.sequence).collect();
+    let mut sorted = newest_first.clone();
+    sorted.sort_by(|one, other| other.cmp(one));
+    let of_type = log.type_history("Patient", page(None, 1_000)).await.unwrap();
+    let seen: Vec<Sequence> = of_type.iter().map(|version| version.sequence).collect();
+    assert_eq!(seen, sorted);
+    let page_behind = log
+        .type_history("Patient", page(Some(sorted[99]), 50))
+        .await
+        .unwrap();
+    assert_eq!(page_behind, of_type[100..150]);
+    let of_p0: Vec<_> = of_type
+        .iter()
+        .filter(|version| version.key == key("p0"))
+        .cloned()
+        .collect();
+    assert_eq!(log.history(&key("p0"), page(None, 1_000)).await.unwrap(), of_p0);
+    let behind = log
+        .history(&key("p0"), page(Some(of_p0[20].sequence), 30))
+        .await
+        .unwrap();
+    assert_eq!(behind, of_p0[21..51]);
+    let since = HistoryPage {
+        since: Some(of_p0[30].last_updated),
+        ..page(None, 1_000)
+    };
+    assert_eq!(log.history(&key("p0"), since).await.unwrap(), of_p0[..31]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_that_are_kept_change_no_answer() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    for round in 0..25 {
+        let write = |number: usize| Write {
+            matcher: topics(if number % 1_000 == 999 { &[] } else { &["t", "u"] }),
+            ..put(&format!("p{round}-{number}"), "x")
+        };
+        log.write((0..1_000).map(write).collect()).await.unwrap();
+    }
+    let all = all_changes(&log, Offset::START).await;
+    let places: Vec<Offset> = all.iter().step_by(1_733).map(|change| change.offset).collect();
+    let mut before = Vec::new();
+    for place in &places {
+        before.push(log.count_changes(*place, "t").await.unwrap());
+    }
+    assert_eq!(before[0], 24_974);
+    let mut session = database.session().await;
+    changes::keep_counts(100, &mut session).await.unwrap();
+    session.close().await.unwrap();
+    assert_eq!(
+        database.sql("SELECT count(*), max(ordinal) FROM lakefeed.matched_count"),
+        "4|20000"
+    );
+    for (place, counted) in places.iter().zip(before) {
+        assert_eq!(
+            log.count_changes(*place, "t").await.unwrap(),
+            counted,
+            "behind {place}"
+        );
+    }
+    assert_eq!(log.count_changes(Offset::START, "u").await.unwrap(), 24_975);
+}
