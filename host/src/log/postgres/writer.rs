@@ -20,9 +20,10 @@ use super::identity::Identity;
 use super::insert;
 use super::lock::Locks;
 use super::partition;
+use super::row::integer;
 use super::shared::Shared;
 use super::url::{WRITER, within};
-use crate::change::{Offset, ResourceKey};
+use crate::change::{Offset, ResourceKey, Timestamp};
 
 /// How many calls may wait; further callers wait for room.
 pub(super) const QUEUE: usize = 1024;
@@ -234,11 +235,12 @@ impl Writer {
             }
             Writing::Written { answers, place } => (answers, place),
         };
+        let newest = place.newest;
         self.end(place).await?;
-        self.shared.committed(place.newest.transaction);
+        self.shared.committed(newest.transaction);
         Ok(Some(Done {
             answers,
-            newest: Some(place.newest),
+            newest: Some(newest),
         }))
     }
 
@@ -252,7 +254,7 @@ impl Writer {
             Ok(_) => Ok(()),
             Err(error) if Remedy::of(&error) == Remedy::Reconnect => {
                 self.connection = None;
-                match tokio::time::timeout(FIND_OUT, self.fate(place.xid)).await {
+                match tokio::time::timeout(FIND_OUT, self.fate(&place)).await {
                     Ok(Some(true)) => Ok(()),
                     Ok(Some(false)) => Err(Failure::Store(error)),
                     Ok(None) | Err(_) => Err(Failure::Unknown),
@@ -262,18 +264,17 @@ impl Writer {
         }
     }
 
-    /// Whether a transaction was committed; none where the server cannot know.
-    async fn fate(&mut self, xid: u64) -> Option<bool> {
+    /// Whether a transaction was committed; none where it cannot be known.
+    async fn fate(&mut self, place: &Placed) -> Option<bool> {
         loop {
             match self.shared.connect(WRITER).await {
                 Ok((mut connection, Identity::Same)) => {
-                    let status = status(xid, &mut connection).await;
+                    let is_there = is_there(place, &mut connection).await;
                     self.connection = Some(connection);
-                    match status.ok()?.as_deref() {
-                        Some("committed") => return Some(true),
-                        Some("aborted") => return Some(false),
-                        Some(_) => {}
-                        None => return None,
+                    match is_there.ok()? {
+                        Some(is_there) => return Some(is_there),
+                        // Still under way.
+                        None => {}
                     }
                 }
                 Ok(_) => return None,
@@ -298,17 +299,37 @@ impl Failure {
     }
 }
 
-async fn status(xid: u64, connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)")
-        .bind(xid.to_string())
-        .fetch_one(connection)
-        .await
+/// Whether what a transaction wrote is there; none while it is under way.
+///
+/// That its number was committed proves nothing: a server that crashed gives the numbers again that it had not synced,
+/// of transactions and of the sequence. So the row itself must be there, with all that the caller will be told of it.
+async fn is_there(place: &Placed, connection: &mut PgConnection) -> Result<Option<bool>, sqlx::Error> {
+    let status: Option<String> = sqlx::query_scalar("SELECT pg_xact_status($1::text::xid8)")
+        .bind(place.xid.to_string())
+        .fetch_one(&mut *connection)
+        .await?;
+    if status.as_deref() == Some("in progress") {
+        return Ok(None);
+    }
+    let found: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM lakefeed.log WHERE sequence = $1 AND transaction = $2 AND resource_type = $3 \
+         AND id = $4 AND last_updated = $5)",
+    )
+    .bind(integer(place.newest.sequence))
+    .bind(integer(place.newest.transaction))
+    .bind(place.key.resource_type())
+    .bind(place.key.id())
+    .bind(place.last_updated.0)
+    .fetch_one(connection)
+    .await?;
+    Ok(Some(found))
 }
 
-/// Where a transaction wrote.
-#[derive(Clone, Copy)]
+/// Where a transaction wrote, and the newest that it wrote.
 struct Placed {
     newest: Offset,
+    key: ResourceKey,
+    last_updated: Timestamp,
     /// The server's own number of it.
     xid: u64,
 }
@@ -375,7 +396,8 @@ async fn write(
         shared.set_topics(insert::number(&unnumbered, connection).await?);
         return Ok(Writing::Again);
     }
-    let sequence = newest.version.sequence.0;
+    let (sequence, last_updated) = (newest.version.sequence.0, newest.version.last_updated);
+    let key = newest.version.key.clone();
     let transaction = insert::write(&plan, &topics, connection).await?;
     let natural = |number: i64| u64::try_from(number).unwrap_or(0);
     let place = Placed {
@@ -383,6 +405,8 @@ async fn write(
             transaction: natural(transaction),
             sequence,
         },
+        key,
+        last_updated,
         xid: natural(transaction - found.base),
     };
     Ok(Writing::Written { answers, place })
