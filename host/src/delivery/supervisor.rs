@@ -309,7 +309,7 @@ async fn live_once(
     stop: CancellationToken,
 ) -> Ended {
     let id = spec.id.clone();
-    let interrupt = match Worker::take(spec, shared, live, stop).await {
+    let interrupt = match Worker::take(spec, Arc::clone(&shared), live, stop).await {
         Ok(worker) => worker.run().await,
         Err(interrupt) => interrupt,
     };
@@ -324,12 +324,15 @@ async fn live_once(
             );
             Ended::ForGood(LiveState::Halted)
         }
-        Interrupt::Log(LogError::Fenced { .. } | LogError::NoDestination { .. } | LogError::Closed) => {
-            tracing::info!(
-                destination = id,
-                "delivery ends here: the destination is no longer this host's"
-            );
+        Interrupt::Log(LogError::NoDestination { .. } | LogError::Closed) => {
+            tracing::info!(destination = id, "delivery ends here: the destination is gone");
             Ended::ForGood(LiveState::Stopped)
+        }
+        // Whoever started it again here has stopped this one. Else the store began anew, in which changes that were
+        // read may not be; or it is another host's, which is what taking the destination again will say.
+        Interrupt::Log(error @ LogError::Fenced { .. }) => {
+            shared.tail.forget().await;
+            Ended::Crashed(error.to_string())
         }
         Interrupt::Log(error) => Ended::Crashed(error.to_string()),
         Interrupt::Broken(reason) => Ended::Crashed(reason),

@@ -58,6 +58,11 @@ impl TailReader {
         Ok(changes)
     }
 
+    /// Forgets what was read: the store may no longer hold it.
+    pub(crate) async fn forget(&self) {
+        *self.ring.lock().await = Ring::default();
+    }
+
     async fn read_alone(&self, after: Offset, bound: ReadBound) -> Result<Vec<Arc<Change>>, LogError> {
         let changes = self.log.changes(after, bound).await?;
         Ok(changes.into_iter().map(Arc::new).collect())
@@ -150,6 +155,17 @@ mod tests {
         log.put("p6", "");
         assert_eq!(read(&tail, 5, bound(9, None)).await, [6]);
         assert_eq!(read(&tail, 4, bound(9, None)).await, [5, 6]);
+        assert_eq!(log.reads(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_forgotten_is_read_again() {
+        let log = Arc::new(MemoryLog::new(None));
+        (1..=3).for_each(|number| log.put(&format!("p{number}"), ""));
+        let tail = TailReader::new(log.clone());
+        assert_eq!(read(&tail, 0, bound(9, None)).await, [1, 2, 3]);
+        tail.forget().await;
+        assert_eq!(read(&tail, 1, bound(9, None)).await, [2, 3]);
         assert_eq!(log.reads(), 2);
     }
 
