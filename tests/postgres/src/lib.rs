@@ -101,6 +101,32 @@ impl Server {
             .status()
             .expect("initdb runs");
         assert!(made.success(), "initdb failed");
+        Some(Self::kept(programs, folder, settings))
+    }
+
+    /// A standby of this server: a copy of it that follows what it commits, until it is told to `pg_promote()`.
+    pub fn standby(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        give_away(folder.path());
+        let copied = command(&self.programs, "pg_basebackup")
+            .arg("--pgdata")
+            .arg(folder.path().join("data"))
+            .args([
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+                "--username=postgres",
+            ])
+            .arg("--host")
+            .arg(self.folder())
+            .args(["--port", &PORT.to_string()])
+            .status()
+            .expect("pg_basebackup runs");
+        assert!(copied.success(), "pg_basebackup failed");
+        Self::kept(self.programs.clone(), folder, &[])
+    }
+
+    fn kept(programs: PathBuf, folder: TempDir, settings: &[&str]) -> Self {
         let keeper = keep(&programs, folder.path(), settings);
         let socket = folder.path().display().to_string().replace('/', "%2F");
         let server = Self {
@@ -112,7 +138,16 @@ impl Server {
             programs,
         };
         server.wait_until_ready();
-        Some(server)
+        server
+    }
+
+    /// The folder of its socket; only of a server that was started here.
+    pub fn folder(&self) -> &Path {
+        self.own
+            .as_ref()
+            .expect("the server is this test's own")
+            .folder
+            .path()
     }
 
     fn named(url: &str) -> Option<Self> {
