@@ -14,6 +14,7 @@ mod bad_rows;
 mod config;
 mod fsync;
 mod hostile;
+mod lifecycle;
 mod live;
 mod load;
 mod other_engine;

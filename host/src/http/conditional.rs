@@ -175,7 +175,7 @@ pub(super) async fn decide_update(
 ) -> Result<Write, Outcome> {
     let matches = find(app, criteria, 2).await?;
     let mut write = match matches.one()? {
-        Some(version) => app.intake.update(version.key.id(), body, precondition)?,
+        Some(version) => app.intake.update(version.key.id(), body, Precondition::Exists)?,
         None => app.intake.create(body)?,
     };
     if precondition != Precondition::None {
@@ -246,19 +246,27 @@ pub(super) async fn create(
         match app.write(write).await {
             Ok(Written::Version { version, .. }) => return Ok(respond::created(ask, &version)),
             Ok(_) => return Err(Outcome::internal()),
-            Err(WriteError::Refused {
-                refused: Refused::FoundOther,
-                ..
-            }) => {}
-            // Its id was taken meanwhile, perhaps by the very one that the criteria mean.
-            Err(WriteError::Refused {
-                refused: Refused::Exists(_),
-                ..
-            }) if attempt == 0 => {}
+            Err(error) if is_overtaken(&error, Precondition::None, attempt) => {}
             Err(error) => return Err(write::refused_create(error, &key)),
         }
     }
     Err(contended())
+}
+
+/// Whether a write was refused only because others changed what it was decided by.
+///
+/// An id that was taken meanwhile may be that of the very resource that the criteria mean, which the next look tells;
+/// one that is still taken then is another's.
+fn is_overtaken(error: &WriteError, asked: Precondition, attempt: usize) -> bool {
+    let WriteError::Refused { refused, .. } = error else {
+        return false;
+    };
+    match refused {
+        Refused::FoundOther => true,
+        Refused::Absent => asked == Precondition::None,
+        Refused::Exists(_) => asked == Precondition::None && attempt == 0,
+        Refused::OtherVersion(_) => false,
+    }
 }
 
 /// A write to a type's address: a create, or an update, patch or delete by criteria.
@@ -314,26 +322,19 @@ async fn update(app: &Arc<App>, ask: &Ask, criteria: &Criteria) -> Result<Respon
     }
     let body = write::checked(app, ask, resource_type).await?;
     let precondition = write::precondition(ask)?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let write = decide_update(app, criteria, body.clone(), precondition).await?;
         let key = write.key.clone();
-        let answer = app.write(write).await;
-        let is_id_taken =
-            |refused: &Refused| precondition == Precondition::None && matches!(refused, Refused::Exists(_));
-        match answer {
-            Err(WriteError::Refused { refused, index }) if is_id_taken(&refused) => {
-                return Err(write::refused_create(
-                    WriteError::Refused { refused, index },
-                    &key,
-                ));
+        match app.write(write).await {
+            Ok(Written::Version { version, interaction }) => {
+                return Ok(write::updated(ask, &version, interaction));
             }
-            answer => match settled(answer)? {
-                Some(Written::Version { version, interaction }) => {
-                    return Ok(write::updated(ask, &version, interaction));
-                }
-                Some(_) => return Err(Outcome::internal()),
-                None => {}
-            },
+            Ok(_) => return Err(Outcome::internal()),
+            Err(error) if is_overtaken(&error, precondition, attempt) => {}
+            Err(error) if precondition == Precondition::None => {
+                return Err(write::refused_create(error, &key));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Err(contended())

@@ -268,6 +268,7 @@ impl From<CriteriaError> for Outcome {
         let code = match &error {
             CriteriaError::Unsupported { .. } => "not-supported",
             CriteriaError::Value { .. } => "value",
+            CriteriaError::TooMany => "too-costly",
         };
         Self::bad_request(code, error.to_string())
     }

@@ -37,7 +37,16 @@ pub enum CriteriaError {
         /// What it takes.
         form: &'static str,
     },
+    /// CRITERIA-003. There are more values than are looked for at once. Ask in several requests.
+    #[error(
+        "a search may hold {MAX_IDS} ids and {MAX_VALUES} other values; ask in several requests [CRITERIA-003]"
+    )]
+    TooMany,
 }
+
+/// The most ids, and the most other values, that criteria may hold.
+const MAX_IDS: usize = 1000;
+const MAX_VALUES: usize = 100;
 
 /// How the resources that criteria mean are found.
 #[derive(Debug)]
@@ -76,14 +85,18 @@ impl Criteria {
             "_id" => self.take_ids(value)?,
             "identifier" if !super::is_own_type(&self.resource_type) => self.take_identifiers(value)?,
             name => {
-                let known = members(&self.resource_type).iter();
-                let Some((member, _)) = known.into_iter().find(|(member, _)| *member == name) else {
+                let mut known = members(&self.resource_type).iter();
+                let Some((member, _)) = known.find(|(member, _)| *member == name) else {
                     return Ok(false);
                 };
                 self.members.push((member, value.to_owned()));
             }
         }
-        Ok(true)
+        let values = self.identifiers.iter().map(Vec::len).sum::<usize>() + self.members.len();
+        match values <= MAX_VALUES {
+            true => Ok(true),
+            false => Err(CriteriaError::TooMany),
+        }
     }
 
     /// The refusal of a parameter that [`take`](Self::take) does not know.
@@ -172,6 +185,9 @@ impl Criteria {
             .split(',')
             .map(|id| id.rsplit('/').next().unwrap_or(id).to_owned());
         let given: Vec<String> = given.collect();
+        if given.len() > MAX_IDS {
+            return Err(CriteriaError::TooMany);
+        }
         if given.iter().any(String::is_empty) {
             return Err(CriteriaError::Value {
                 name: "_id",

@@ -35,7 +35,7 @@ pub struct Trigger {
 }
 
 /// What an `AidboxSubscriptionTopic` may have beside its extensions.
-const MEMBERS: [&str; 37] = [
+const MEMBERS: [&str; 34] = [
     "resourceType",
     "id",
     "meta",
@@ -69,9 +69,6 @@ const MEMBERS: [&str; 37] = [
     "approvalDate",
     "lastReviewDate",
     "effectivePeriod",
-    "queryCriteria",
-    "eventTrigger",
-    "notificationShape",
     "custodian",
 ];
 /// What a trigger may have.

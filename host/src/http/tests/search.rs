@@ -264,6 +264,24 @@ async fn an_unsupported_parameter_is_a_clear_error_and_not_ignored() {
 }
 
 #[tokio::test]
+async fn more_values_than_are_looked_for_at_once_are_refused() {
+    let host = Host::start().await;
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    for (name, most) in [("_id", 1000), ("identifier", 100)] {
+        let query = |count: usize| format!("{name}={}", vec!["x"; count].join(","));
+        let line = "POST /fhir/Patient/_search";
+        assert_eq!(
+            host.ask_with(line, &form, &query(most)).await.status,
+            200,
+            "{name}"
+        );
+        let answer = host.ask_with(line, &form, &query(most + 1)).await;
+        assert_eq!(answer.outcome(), "400 too-costly", "{name}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn topics_by_url_destinations_by_topic_and_views_by_url_name_and_id() {
     let host = Host::start().await;
     let topic = |url: &str| {

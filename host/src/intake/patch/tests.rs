@@ -1,3 +1,5 @@
+//! Patches of a small resource, and what they make of it.
+
 use super::*;
 use crate::change::{ResourceKey, Sequence, Timestamp, VersionStatus};
 
