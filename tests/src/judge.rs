@@ -50,6 +50,11 @@ impl Judge {
         None
     }
 
+    /// A program that is installed beside the judge.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.python.with_file_name(name)
+    }
+
     /// All rows of a Delta table.
     #[track_caller]
     pub fn table(&self, path: &Path) -> Table {

@@ -302,7 +302,7 @@ async fn on_type_now(app: &Arc<App>, ask: &Ask, resource_type: &str) -> Result<R
         return Err(Outcome::method_not_allowed(destination::METHODS));
     }
     // Without criteria all resources of the type would be meant.
-    let none = || Outcome::method_not_allowed("GET, POST");
+    let none = || Outcome::method_not_allowed("GET, POST, PUT, PATCH, DELETE");
     let criteria = criteria(resource_type, &ask.query)?.ok_or_else(none)?;
     match ask.method {
         Method::PUT => update(app, ask, &criteria).await,

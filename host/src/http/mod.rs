@@ -32,6 +32,7 @@ mod limits;
 mod materialize;
 mod metadata;
 mod metrics;
+mod openapi;
 mod outcome;
 mod overview;
 mod page;

@@ -13,6 +13,8 @@ pub(super) enum Route {
     Metrics,
     /// `/plugins`
     Plugins,
+    /// `/openapi.json`
+    OpenApi,
     /// `/fhir/metadata`
     Metadata,
     /// `/fhir`
@@ -53,6 +55,7 @@ impl Route {
             ["health"] => Self::Health,
             ["metrics"] => Self::Metrics,
             ["plugins"] => Self::Plugins,
+            ["openapi.json"] => Self::OpenApi,
             ["fhir"] => Self::Root,
             ["fhir", rest @ ..] => Self::fhir(rest),
             [first, ..] if first.starts_with(|c: char| c.is_ascii_uppercase() || c == '$') => {

@@ -19,8 +19,8 @@ use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    conditional, dead_letters, destination, health, history, interact, materialize, metadata, metrics, page,
-    patch, plugins, read, run, search, view,
+    conditional, dead_letters, destination, health, history, interact, materialize, metadata, metrics,
+    openapi, page, patch, plugins, read, run, search, view,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -144,6 +144,7 @@ impl Inner {
             Route::Page => only_get(ask, page::answer(app).await?),
             Route::Metrics => only_get(ask, metrics::metrics(app).await?),
             Route::Plugins => only_get(ask, plugins::plugins(app).await?),
+            Route::OpenApi => only_get(ask, openapi::openapi(ask)),
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)?),
             Route::Root => Err(Outcome::new(
                 StatusCode::METHOD_NOT_ALLOWED,
