@@ -11,7 +11,7 @@ use super::selection::{self, Chosen, Selection, find};
 use super::{Definitions, LAKEHOUSE_KIND, LAKEHOUSE_PROFILE, all_of_type, reach};
 use crate::batch::BatchLimits;
 use crate::change::ResourceKey;
-use crate::delivery::{DestinationSpec, OnLeave, PluginUse, TargetSpec};
+use crate::delivery::{DestinationSpec, Keeps, OnLeave, Place, PluginPlace, PluginUse, TargetSpec};
 use crate::issue::{Issue, IssueCode, suggestion};
 use crate::log::{Log, LogError};
 
@@ -344,15 +344,19 @@ impl Check<'_> {
             }
         };
         self.unknown(&given, &selection);
-        Some(TargetSpec {
+        let place = PluginPlace {
             table: table(&given),
-            auto_evolve: auto_evolve(&given, &selection),
             writer: self.plugin_use(&given, &selection.writer),
             admin: selection
                 .admin
                 .as_ref()
                 .map(|admin| self.plugin_use(&given, admin)),
             mapper: self.plugin_use(&given, &selection.mapper),
+        };
+        Some(TargetSpec {
+            place: Place::Plugins(Box::new(place)),
+            keeps: Keeps::History,
+            auto_evolve: auto_evolve(&given, &selection),
             on_leave,
             partial_dates,
             max_consecutive_refusals: usize::try_from(refusals).unwrap_or(usize::MAX),

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::{Definitions, declared};
-use crate::delivery::DestinationSpec;
+use crate::delivery::{DestinationSpec, Place};
 use crate::log::LogError;
 
 /// The space of the store where identities are kept.
@@ -43,8 +43,10 @@ impl Definitions {
     }
 
     fn identity(&self, spec: &DestinationSpec) -> Map<String, Value> {
-        let target = &spec.target;
         let mut identity = Map::new();
+        let Place::Plugins(target) = &spec.target.place else {
+            return identity;
+        };
         let mut put = |name: &str, value: &str| drop(identity.insert(name.to_owned(), value.into()));
         put("topic", &spec.topic);
         put("viewDefinition", &spec.view.borrow().name);

@@ -5,7 +5,7 @@ use lakefeed_plugin_api::{Category, PluginError};
 use super::drift::{self, Shape};
 use super::flatten::{self, Flattener};
 use super::interrupt::words;
-use super::spec::DestinationSpec;
+use super::spec::{DestinationSpec, Place};
 use super::target::{Target, Targets};
 use super::timed::Timed;
 
@@ -63,15 +63,14 @@ pub(crate) async fn check(targets: &dyn Targets, spec: &DestinationSpec) -> Resu
     })?;
     let mut target = Timed::new(targets.target(spec), spec.target.call_timeout);
     let mapped = target
-        .map(&flatten::view_schema(&view.name, &compiled))
+        .map(&flatten::view_schema(&view.name, &compiled, spec.target.keeps))
         .await
         .map_err(|error| refused(&error, spec, "viewDefinition"))?;
-    let flattener = Flattener::new(&compiled, &mapped, spec.target.partial_dates).map_err(|error| {
-        BootstrapError::View {
+    let flattener = Flattener::new(&compiled, &mapped, spec.target.partial_dates, spec.target.keeps)
+        .map_err(|error| BootstrapError::View {
             code: "DELIVERY-006".to_owned(),
             message: error.to_string(),
-        }
-    })?;
+        })?;
     let shape = Shape {
         mapped,
         schema: flattener.schema(),
@@ -102,8 +101,8 @@ fn refused(error: &PluginError, spec: &DestinationSpec, otherwise: &'static str)
 }
 
 fn table_parameter(spec: &DestinationSpec) -> &'static str {
-    match spec.target.table.name.is_empty() {
-        true => "tablePath",
-        false => "tableName",
+    match &spec.target.place {
+        Place::Plugins(place) if !place.table.name.is_empty() => "tableName",
+        _ => "tablePath",
     }
 }

@@ -9,6 +9,7 @@ use lakefeed_view::RowError;
 use tokio::time::Instant;
 
 use super::flatten::{Flattened, Flattener};
+use super::spec::Keeps;
 use crate::batch::{BatchLimits, ChangeSize, Fill};
 use crate::change::{Change, Offset, Version};
 use crate::log::{Counters, NewDeadLetter};
@@ -23,9 +24,9 @@ pub(crate) struct ChangeBatch {
     pub(crate) through: Offset,
     /// All rows.
     pub(crate) rows: RecordBatch,
-    /// The changes that have rows, in order.
+    /// The changes that the target is told of, in order: those with rows, and all where only the newest are kept.
     pub(crate) written: Vec<FlatChange>,
-    /// The changes that need no write, in order.
+    /// What is settled besides, in order: changes that need no write, and dead letters.
     settled: VecDeque<(Offset, Settled)>,
     /// Whether memory ended the batch before its last change was taken.
     pub(crate) is_cut_short: bool,
@@ -38,6 +39,8 @@ pub(crate) struct FlatChange {
     pub(crate) rows: Range<usize>,
     bytes: usize,
     partial_dates: u64,
+    /// Whether the view refuses it: it stands here only so that the rows of the version before go.
+    is_refused: bool,
 }
 
 /// Why a change needs no write.
@@ -78,7 +81,8 @@ impl ChangeBatch {
     /// What an ack of these changes counts.
     pub(crate) fn delivered(&self, changes: impl Iterator<Item = usize>) -> Counters {
         let mut counters = Counters::default();
-        for change in changes.filter_map(|index| self.written.get(index)) {
+        let kept = changes.filter_map(|index| self.written.get(index));
+        for change in kept.filter(|change| !change.is_refused) {
             counters.delivered += 1;
             counters.rows += change.rows.len() as u64;
             counters.bytes += change.bytes as u64;
@@ -112,6 +116,7 @@ impl ChangeBatch {
 /// A batch that is being collected.
 #[derive(Debug)]
 pub(crate) struct Collector {
+    keeps: Keeps,
     through: Offset,
     fill: Fill<Instant>,
     rows: usize,
@@ -123,8 +128,9 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// An empty batch behind an offset.
-    pub(crate) fn new(after: Offset) -> Self {
+    pub(crate) fn new(after: Offset, keeps: Keeps) -> Self {
         Self {
+            keeps,
             through: after,
             fill: Fill::new(),
             rows: 0,
@@ -176,10 +182,14 @@ impl Collector {
 
     /// Takes a change that the view flattened.
     pub(crate) fn take(&mut self, change: &Arc<Change>, flat: Flattened) {
-        if flat.rows == 0 {
+        if flat.rows == 0 && self.keeps == Keeps::History {
             self.settle(change, Settled::WithoutRows);
             return;
         }
+        self.write(change, flat, false);
+    }
+
+    fn write(&mut self, change: &Arc<Change>, flat: Flattened, is_refused: bool) {
         self.through = change.offset;
         self.fill
             .take(flat.rows, change.version.resource.len(), Instant::now());
@@ -188,16 +198,20 @@ impl Collector {
             rows: self.rows..self.rows + flat.rows,
             bytes: flat.bytes,
             partial_dates: flat.partial_dates,
+            is_refused,
         });
         self.rows += flat.rows;
     }
 
     /// Takes a change that the view refused. False when the batch is full instead and the change belongs to the
     /// next one.
-    pub(crate) fn refuse(&mut self, change: &Change, error: &RowError) -> bool {
+    pub(crate) fn refuse(&mut self, change: &Arc<Change>, error: &RowError) -> bool {
         if error.is_batch_full() && self.rows > 0 {
             self.is_full = true;
             return false;
+        }
+        if self.keeps == Keeps::Newest {
+            self.write(change, Flattened::default(), true);
         }
         self.settle(change, Settled::Refused(Box::new(refused_by_view(change, error))));
         true

@@ -12,6 +12,7 @@ use lakefeed_view::{
     RowOptions, View, ViewDefinition, ViewError, ViewErrors,
 };
 
+use super::spec::Keeps;
 use crate::change::{Body, Change, Interaction, Version};
 
 /// The column that says whether a resource was deleted; the host adds it to every view's rows.
@@ -22,15 +23,17 @@ pub(crate) fn compile(definition: &ViewDefinition) -> Result<Arc<View>, ViewErro
     View::compile(definition, &CompileOptions::default()).map(Arc::new)
 }
 
-/// The view's columns as a schema mapper is asked for them, `is_deleted` last.
-pub(crate) fn view_schema(name: &str, view: &View) -> ViewSchema {
+/// The view's columns as a schema mapper is asked for them; where the history is kept `is_deleted` is the last.
+pub(crate) fn view_schema(name: &str, view: &View, keeps: Keeps) -> ViewSchema {
     let mut columns: Vec<ViewColumn> = view.columns().iter().map(view_column).collect();
-    columns.push(ViewColumn {
-        name: IS_DELETED.to_owned(),
-        fhir_type: "integer".to_owned(),
-        collection: false,
-        tags: BTreeMap::new(),
-    });
+    if keeps == Keeps::History {
+        columns.push(ViewColumn {
+            name: IS_DELETED.to_owned(),
+            fhir_type: "integer".to_owned(),
+            collection: false,
+            tags: BTreeMap::new(),
+        });
+    }
     ViewSchema {
         view: name.to_owned(),
         columns,
@@ -78,7 +81,7 @@ pub(crate) struct Flattener {
 }
 
 /// What became of one change in the view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flattened {
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
@@ -91,11 +94,12 @@ impl Flattener {
         view: &Arc<View>,
         mapped: &MappedSchema,
         partial_dates: PartialDates,
+        keeps: Keeps,
     ) -> Result<Self, MappingError> {
-        let types = column_types(view, mapped)?;
+        let types = column_types(view, mapped, keeps)?;
         let options = RowOptions {
             partial_dates,
-            is_deleted: true,
+            is_deleted: keeps == Keeps::History,
             ..RowOptions::default()
         };
         Ok(Self {
@@ -180,12 +184,12 @@ fn meta(version: &Version, deleted: bool) -> ResourceMeta {
 }
 
 /// The view engine's types for the view's own columns. `is_deleted` is built by the engine beside them.
-fn column_types(view: &View, mapped: &MappedSchema) -> Result<Vec<ColumnType>, MappingError> {
+fn column_types(view: &View, mapped: &MappedSchema, keeps: Keeps) -> Result<Vec<ColumnType>, MappingError> {
     let names = view
         .columns()
         .iter()
         .map(|column| column.name.as_str())
-        .chain([IS_DELETED]);
+        .chain((keeps == Keeps::History).then_some(IS_DELETED));
     if !names.eq(mapped.columns.iter().map(|column| column.name.as_str())) {
         return Err(MappingError::Columns);
     }
@@ -194,6 +198,9 @@ fn column_types(view: &View, mapped: &MappedSchema) -> Result<Vec<ColumnType>, M
         .iter()
         .map(|column| column_type(column.column_type))
         .collect();
+    if keeps == Keeps::Newest {
+        return Ok(types);
+    }
     match types.pop() {
         Some(ColumnType {
             output: OutputType::Int32,
@@ -259,8 +266,8 @@ mod tests {
             r#"{{"resourceType":"ViewDefinition","name":"v","resource":"Patient","select":[{{"column":[{columns}]}}]}}"#
         );
         let view = compile(&ViewDefinition::parse(text.as_bytes()).unwrap()).unwrap();
-        let mapped = standard::map(&view_schema("v", &view));
-        let mut flattener = Flattener::new(&view, &mapped, PartialDates::Start).unwrap();
+        let mapped = standard::map(&view_schema("v", &view, Keeps::History));
+        let mut flattener = Flattener::new(&view, &mapped, PartialDates::Start, Keeps::History).unwrap();
         flattener.append(change).unwrap();
         let rows = flattener.finish().unwrap();
         assert_eq!(rows.schema(), flattener.schema());

@@ -39,7 +39,8 @@
 //!
 //! [`Deliveries`] starts and restarts workers; `worker` is the loop, `take` its first half and `write` its second; `retry`,
 //! `bisect` and `brake` decide and do nothing else; `flatten` and `collect` make rows of changes; `drift` brings
-//! tables up to views; `tail` reads the log for all; `target` is all that the loop knows of plugins.
+//! tables up to views; `tail` reads the log for all; `target` is all that the loop knows of plugins and of the tables
+//! that the host writes itself.
 //!
 //! # Codes
 //!
@@ -83,7 +84,9 @@ mod write;
 
 pub use crate::status::{LiveState, LiveStatus};
 pub use bootstrap::BootstrapError;
-pub use spec::{DestinationSpec, MaterializedView, OnLeave, PluginUse, TargetSpec};
+pub(crate) use collect::FlatChange;
+pub use spec::{
+    DestinationSpec, Keeps, MaterializedView, OnLeave, OwnTargets, Place, PluginPlace, PluginUse, TargetSpec,
+};
 pub use supervisor::Deliveries;
-#[cfg(test)]
 pub(crate) use target::{Target, Targets};

@@ -1,6 +1,7 @@
 //! A target made of loaded plugins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,7 +11,8 @@ use lakefeed_plugin_api::{
     TableSchema, ViewSchema, Watermark, WriteAck, WriterProfile,
 };
 
-use super::spec::{DestinationSpec, PluginUse, TargetSpec};
+use super::collect::FlatChange;
+use super::spec::{DestinationSpec, Place, PluginPlace, PluginUse};
 use super::standard;
 use super::target::{CLOSE_WITHIN, Target, Targets};
 use crate::plugin::{Instance, InstanceContext, InstanceState, PluginMetrics, PluginRegistry};
@@ -29,12 +31,17 @@ pub(crate) struct PluginTargets {
 struct PluginTarget {
     plugins: Arc<PluginRegistry>,
     context: InstanceContext,
-    spec: TargetSpec,
+    place: PluginPlace,
+    call_timeout: Duration,
     instances: Vec<(PluginUse, Arc<Instance>)>,
 }
 
 impl Targets for PluginTargets {
     fn target(&self, spec: &DestinationSpec) -> Box<dyn Target> {
+        let place = match &spec.target.place {
+            Place::Plugins(place) => PluginPlace::clone(place),
+            Place::Own(targets) => return targets.0.target(spec),
+        };
         let context = InstanceContext {
             call_timeout: spec.target.call_timeout,
             metrics: Arc::clone(&self.metrics),
@@ -43,7 +50,8 @@ impl Targets for PluginTargets {
         Box::new(PluginTarget {
             plugins: Arc::clone(&self.plugins),
             context,
-            spec: spec.target.clone(),
+            place,
+            call_timeout: spec.target.call_timeout,
             instances: Vec::new(),
         })
     }
@@ -51,13 +59,13 @@ impl Targets for PluginTargets {
 
 impl PluginTarget {
     async fn writer(&mut self) -> Result<Arc<Instance>, PluginError> {
-        let writer = self.spec.writer.clone();
+        let writer = self.place.writer.clone();
         self.instance(&writer).await
     }
 
     /// The administration of tables, where a plugin offers it.
     async fn admin(&mut self) -> Result<Option<Arc<Instance>>, PluginError> {
-        let Some(admin) = self.spec.admin.clone() else {
+        let Some(admin) = self.place.admin.clone() else {
             return Ok(None);
         };
         self.offering(&admin, ADMIN).await
@@ -65,7 +73,7 @@ impl PluginTarget {
 
     /// The schema mapper, where a plugin offers one.
     async fn mapper(&mut self) -> Result<Option<Arc<Instance>>, PluginError> {
-        let mapper = self.spec.mapper.clone();
+        let mapper = self.place.mapper.clone();
         self.offering(&mapper, MAPPER).await
     }
 
@@ -115,7 +123,7 @@ impl Target for PluginTarget {
 
     async fn describe(&mut self) -> Result<Option<TableSchema>, PluginError> {
         match self.admin().await? {
-            Some(admin) => admin.describe(&self.spec.table).await.map(Some),
+            Some(admin) => admin.describe(&self.place.table).await.map(Some),
             None => Ok(None),
         }
     }
@@ -131,7 +139,7 @@ impl Target for PluginTarget {
         let Some(admin) = self.admin().await? else {
             return Err(no_admin());
         };
-        let table = self.spec.table.clone();
+        let table = self.place.table.clone();
         let kind = if table.location.is_empty() {
             TableKind::Managed
         } else {
@@ -150,24 +158,26 @@ impl Target for PluginTarget {
 
     async fn open(&mut self, schema: SchemaRef, schema_id: u32) -> Result<WriterProfile, PluginError> {
         let writer = self.writer().await?;
-        writer.open(&self.spec.table, schema, schema_id).await
+        writer.open(&self.place.table, schema, schema_id).await
     }
 
     async fn evolve(&mut self, schema: SchemaRef, schema_id: u32) -> Result<(), PluginError> {
         self.writer().await?.evolve(schema, schema_id).await
     }
 
-    async fn write(&mut self, rows: RecordBatch, meta: &BatchMeta) -> Result<WriteAck, PluginError> {
+    async fn write(
+        &mut self,
+        rows: RecordBatch,
+        meta: &BatchMeta,
+        _: &[FlatChange],
+    ) -> Result<WriteAck, PluginError> {
         self.writer().await?.write(rows, meta.clone()).await
     }
 
     async fn flush(&mut self) -> Result<Option<Watermark>, PluginError> {
         let writer = self.writer().await?;
         match writer.plugin.manifest.offers(FLUSH) {
-            true => writer
-                .flush(Deadline::after(self.spec.call_timeout))
-                .await
-                .map(Some),
+            true => writer.flush(Deadline::after(self.call_timeout)).await.map(Some),
             false => Ok(None),
         }
     }
@@ -182,7 +192,7 @@ impl Target for PluginTarget {
     }
 
     async fn close(&mut self) {
-        let held = self.instances.iter().find(|(held, _)| *held == self.spec.writer);
+        let held = self.instances.iter().find(|(held, _)| *held == self.place.writer);
         if let Some((_, writer)) = held
             && writer.state() == InstanceState::Ready
             && let Err(error) = writer.close(Deadline::after(CLOSE_WITHIN)).await

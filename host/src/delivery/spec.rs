@@ -8,6 +8,7 @@ use lakefeed_plugin_api::TableRef;
 use lakefeed_view::{PartialDates, ViewDefinition};
 use tokio::sync::watch;
 
+use super::target::Targets;
 use crate::batch::BatchLimits;
 
 /// A destination as it is to be delivered to.
@@ -41,7 +42,7 @@ pub struct MaterializedView {
 
 impl MaterializedView {
     /// This view as it was in a version; none if that was neither this one nor the one before.
-    pub(super) fn in_version(self: &Arc<Self>, version: u64) -> Option<Arc<Self>> {
+    pub(crate) fn in_version(self: &Arc<Self>, version: u64) -> Option<Arc<Self>> {
         let is_it = |view: &&Arc<Self>| view.version == version;
         std::iter::once(self).chain(&self.previous).find(is_it).cloned()
     }
@@ -50,14 +51,10 @@ impl MaterializedView {
 /// Where a destination's rows end, and what is done on the way.
 #[derive(Clone, Debug)]
 pub struct TargetSpec {
-    /// The table.
-    pub table: TableRef,
-    /// Who writes rows.
-    pub writer: PluginUse,
-    /// Who describes and changes the table; without one the table must fit as it is.
-    pub admin: Option<PluginUse>,
-    /// Who chooses the columns' types.
-    pub mapper: PluginUse,
+    /// The table and who writes it.
+    pub place: Place,
+    /// Which rows the table holds.
+    pub keeps: Keeps,
     /// Whether missing columns may be added to the table.
     pub auto_evolve: bool,
     /// What an update that leaves the view writes.
@@ -68,6 +65,49 @@ pub struct TargetSpec {
     pub max_consecutive_refusals: usize,
     /// How long one call of a plugin may take.
     pub call_timeout: Duration,
+}
+
+/// The table that rows end in, and who writes it.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A table that plugins write.
+    Plugins(Box<PluginPlace>),
+    /// A table that a part of the host writes.
+    Own(OwnTargets),
+}
+
+/// A table and the plugins that write it.
+#[derive(Clone, Debug)]
+pub struct PluginPlace {
+    /// The table.
+    pub table: TableRef,
+    /// Who writes rows.
+    pub writer: PluginUse,
+    /// Who describes and changes the table; without one the table must fit as it is.
+    pub admin: Option<PluginUse>,
+    /// Who chooses the columns' types.
+    pub mapper: PluginUse,
+}
+
+/// A part of the host that makes targets.
+#[derive(Clone)]
+pub struct OwnTargets(pub(crate) Arc<dyn Targets>);
+
+impl fmt::Debug for OwnTargets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OwnTargets").finish_non_exhaustive()
+    }
+}
+
+/// Which rows a table holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keeps {
+    /// Those of every version, one after the other; each says in `is_deleted` whether its version is a delete.
+    #[default]
+    History,
+    /// Those of each living resource's newest version. The target is told of every change, also of one without
+    /// rows and of one that the view refuses, since what it held of that resource has to go.
+    Newest,
 }
 
 /// A plugin and the parameters that an instance of it is made with.
@@ -94,7 +134,7 @@ impl fmt::Debug for PluginUse {
     }
 }
 
-/// What an update that leaves the view (its `where` turns false) writes.
+/// What an update that leaves the view (its `where` turns false) writes to a table that keeps the history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLeave {
     /// Nothing: the rows of the version before stay the latest.

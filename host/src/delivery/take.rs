@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::collect::{ChangeBatch, Collector, left_behind};
 use super::flatten::Flattened;
 use super::interrupt::Interrupt;
-use super::spec::{MaterializedView, OnLeave};
+use super::spec::{Keeps, MaterializedView, OnLeave};
 use super::worker::{Worker, halt};
-use crate::change::{Change, Offset};
+use crate::change::{Change, Interaction, Offset};
 use crate::log::{BatchBounds, LogError, ReadBound};
 use crate::topic;
 
@@ -32,7 +32,7 @@ const TURN: usize = 64;
 impl Worker {
     /// Collects a batch until it is full or due.
     pub(super) async fn collect(&mut self) -> Result<ChangeBatch, Interrupt> {
-        let mut collector = Collector::new(self.record.offset);
+        let mut collector = Collector::new(self.record.offset, self.spec.target.keeps);
         loop {
             if self.stop.is_cancelled() {
                 return Err(Interrupt::Stopped);
@@ -52,7 +52,7 @@ impl Worker {
 
     /// Collects the batch that was planned before a crash: the same changes, whatever the limits are now.
     pub(super) async fn collect_again(&mut self, planned: BatchBounds) -> Result<ChangeBatch, Interrupt> {
-        let mut collector = Collector::new(planned.after);
+        let mut collector = Collector::new(planned.after, self.spec.target.keeps);
         while let Some(change) = self.next_change(&collector, Some(planned.through)).await? {
             self.offer(&mut collector, change).await?;
             if collector.is_full_by_memory() {
@@ -163,9 +163,13 @@ impl Worker {
         let Some(ready) = &mut self.view else {
             return Err(Interrupt::Broken("a change was taken without a view".to_owned()));
         };
+        let target = &self.spec.target;
+        if target.keeps == Keeps::Newest && change.interaction() == Interaction::Delete {
+            return Ok(Ok(Flattened::default()));
+        }
         let flat = ready.flattener.append(change);
         let has_left = matches!(flat, Ok(Flattened { rows: 0, .. }));
-        if !has_left || self.spec.target.on_leave == OnLeave::Nothing {
+        if !has_left || target.keeps == Keeps::Newest || target.on_leave == OnLeave::Nothing {
             return Ok(flat);
         }
         let Some(previous) = left_behind(change) else {

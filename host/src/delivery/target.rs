@@ -1,4 +1,5 @@
-//! What the loop asks of a destination's plugins, whichever they are and however they run.
+//! What the loop asks of a destination's plugins, whichever they are and however they run, and of a part of the host
+//! that writes a table itself.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use lakefeed_plugin_api::{
     WriteAck, WriterProfile,
 };
 
+use super::collect::FlatChange;
 use super::spec::DestinationSpec;
 
 /// How long a writer may take to close in good order.
@@ -42,8 +44,14 @@ pub(crate) trait Target: Send + Sync {
     /// Gives an open writer another schema.
     async fn evolve(&mut self, schema: SchemaRef, schema_id: u32) -> Result<(), PluginError>;
 
-    /// Writes a batch.
-    async fn write(&mut self, rows: RecordBatch, meta: &BatchMeta) -> Result<WriteAck, PluginError>;
+    /// Writes a batch. `changes` are those of the batch, in order; where only the newest rows are kept a change may
+    /// have none, and its place in `meta` is then that of the next one.
+    async fn write(
+        &mut self,
+        rows: RecordBatch,
+        meta: &BatchMeta,
+        changes: &[FlatChange],
+    ) -> Result<WriteAck, PluginError>;
 
     /// Makes durable what was only accepted; none when the writer cannot be asked.
     async fn flush(&mut self) -> Result<Option<Watermark>, PluginError>;

@@ -11,6 +11,7 @@ use lakefeed_plugin_api::{
     Watermark, WriteAck, WriterProfile,
 };
 
+use super::collect::FlatChange;
 use super::target::{CLOSE_WITHIN, Target};
 
 /// How much longer than its deadline a call is waited for, so that a plugin's own answer wins over the host's.
@@ -86,8 +87,13 @@ impl Target for Timed {
         within(self.limit, self.inner.evolve(schema, schema_id)).await
     }
 
-    async fn write(&mut self, rows: RecordBatch, meta: &BatchMeta) -> Result<WriteAck, PluginError> {
-        within(self.limit, self.inner.write(rows, meta)).await
+    async fn write(
+        &mut self,
+        rows: RecordBatch,
+        meta: &BatchMeta,
+        changes: &[FlatChange],
+    ) -> Result<WriteAck, PluginError> {
+        within(self.limit, self.inner.write(rows, meta, changes)).await
     }
 
     async fn flush(&mut self) -> Result<Option<Watermark>, PluginError> {

@@ -163,14 +163,23 @@ impl Worker {
         })?;
         let mapped = match self
             .target
-            .map(&flatten::view_schema(&view.name, &compiled))
+            .map(&flatten::view_schema(
+                &view.name,
+                &compiled,
+                self.spec.target.keeps,
+            ))
             .await
         {
             Ok(mapped) => mapped,
             Err(error) => return Ok(Err(error)),
         };
-        let flattener = Flattener::new(&compiled, &mapped, self.spec.target.partial_dates)
-            .map_err(|error| halt("DELIVERY-006", error.to_string()))?;
+        let flattener = Flattener::new(
+            &compiled,
+            &mapped,
+            self.spec.target.partial_dates,
+            self.spec.target.keeps,
+        )
+        .map_err(|error| halt("DELIVERY-006", error.to_string()))?;
         let schema_id = self.schema_id() + 1;
         let shape = Shape {
             mapped,

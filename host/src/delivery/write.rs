@@ -10,7 +10,7 @@ use lakefeed_plugin_api::{
 };
 
 use super::bisect::Spans;
-use super::collect::ChangeBatch;
+use super::collect::{ChangeBatch, FlatChange};
 use super::interrupt::{Halt, Interrupt, words};
 use super::letter::dead_letter;
 use super::retry::{BACKOFF, Decision, Tried, decide, is_outcome_unknown};
@@ -123,7 +123,8 @@ impl Worker {
         for attempt in 1_u32.. {
             self.ensure_open().await?;
             let meta = self.meta(delivery, span, attempt, change_starts.clone());
-            let error = match self.attempt(rows.clone(), &meta).await {
+            let changes = &delivery.batch.written[span.changes.clone()];
+            let error = match self.attempt(rows.clone(), &meta, changes).await {
                 Ok(ack) => return self.acknowledge(delivery, span, ack).await,
                 Err(error) => error,
             };
@@ -162,10 +163,15 @@ impl Worker {
     }
 
     /// One attempt; what is only accepted is flushed before it counts.
-    async fn attempt(&mut self, rows: RecordBatch, meta: &BatchMeta) -> Result<WriteAck, PluginError> {
+    async fn attempt(
+        &mut self,
+        rows: RecordBatch,
+        meta: &BatchMeta,
+        changes: &[FlatChange],
+    ) -> Result<WriteAck, PluginError> {
         self.live.write_begins(meta.changes());
         self.pending.attempts += meta.changes() as u64;
-        let ack = self.target.write(rows, meta).await?;
+        let ack = self.target.write(rows, meta, changes).await?;
         if ack.durability == Durability::Durable {
             return Ok(ack);
         }

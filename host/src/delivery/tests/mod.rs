@@ -7,7 +7,9 @@ use lakefeed_plugin_api::{Category, PluginError, TableRef, WriterProfile};
 use lakefeed_view::{PartialDates, ViewDefinition};
 use tokio::sync::watch;
 
-use super::spec::{DestinationSpec, MaterializedView, OnLeave, PluginUse, TargetSpec};
+use super::spec::{
+    DestinationSpec, Keeps, MaterializedView, OnLeave, Place, PluginPlace, PluginUse, TargetSpec,
+};
 use super::supervisor::Deliveries;
 use crate::batch::BatchLimits;
 use crate::change::Offset;
@@ -140,10 +142,13 @@ fn spec(view: watch::Receiver<Arc<MaterializedView>>) -> DestinationSpec {
         },
         view,
         target: TargetSpec {
-            table: TableRef::named("t"),
-            writer: plugin.clone(),
-            admin: None,
-            mapper: plugin,
+            place: Place::Plugins(Box::new(PluginPlace {
+                table: TableRef::named("t"),
+                writer: plugin.clone(),
+                admin: None,
+                mapper: plugin,
+            })),
+            keeps: Keeps::History,
             auto_evolve: true,
             on_leave: OnLeave::Nothing,
             partial_dates: PartialDates::Start,
@@ -190,6 +195,25 @@ async fn every_version_arrives_in_order_and_a_delete_is_a_row() {
         ),
         (4, 4, 4, 1)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_keeps_the_newest_rows_is_told_of_every_change() {
+    let mut bench = Bench::new();
+    bench.spec.target.keeps = Keeps::Newest;
+    bench.log.put("a", "");
+    bench.log.put_unwanted("z");
+    bench.log.put("b", r#","active":false"#);
+    bench.log.delete("a");
+    bench.deliver().await;
+    assert_eq!(bench.rows(), [row("a", 1)], "a delete adds no row");
+    assert_eq!(
+        bench.offered(),
+        [(1, 1, 3)],
+        "all but the unwanted one are offered"
+    );
+    let counters = bench.log.record().counters;
+    assert_eq!((counters.delivered, counters.skipped), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]

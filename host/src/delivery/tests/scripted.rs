@@ -13,6 +13,7 @@ use lakefeed_plugin_api::{
     WriterProfile,
 };
 
+use super::super::collect::FlatChange;
 use super::super::spec::DestinationSpec;
 use super::super::target::{Target, Targets};
 use super::chance::Chance;
@@ -197,7 +198,12 @@ impl Target for Scripted {
         Ok(())
     }
 
-    async fn write(&mut self, rows: RecordBatch, meta: &BatchMeta) -> Result<WriteAck, PluginError> {
+    async fn write(
+        &mut self,
+        rows: RecordBatch,
+        meta: &BatchMeta,
+        _: &[FlatChange],
+    ) -> Result<WriteAck, PluginError> {
         let fate = {
             let mut table = self.table();
             table
@@ -332,11 +338,9 @@ fn read(rows: &RecordBatch, row: usize) -> Row {
             column.value(row).to_owned()
         }
     };
+    // Where only the newest rows are kept none is a delete's.
     let deleted = rows
         .column_by_name("is_deleted")
-        .unwrap()
-        .as_primitive::<Int32Type>()
-        .value(row)
-        == 1;
+        .is_some_and(|flags| flags.as_primitive::<Int32Type>().value(row) == 1);
     (text("id"), text("version").parse().unwrap(), deleted)
 }
