@@ -121,6 +121,25 @@ impl Topic {
         })
     }
 
+    /// A topic of the host's own that wants every change of a resource type.
+    ///
+    /// What it wants is always decided when a change is read: no change claims that it was asked, whoever wrote it.
+    /// It has no URL, so no destination of a resource can name it.
+    pub fn of_type(id: &str, resource_type: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            url: String::new(),
+            version: 0,
+            first_version: u64::MAX,
+            is_active: true,
+            triggers: vec![Trigger {
+                resource: resource_type.to_owned(),
+                interactions: vec![Interaction::Create, Interaction::Update, Interaction::Delete],
+                criterion: None,
+            }],
+        }
+    }
+
     /// Whether the topic wants a version, given the one before.
     pub fn wants(&self, previous: Option<&Version>, version: &Version) -> bool {
         self.is_active

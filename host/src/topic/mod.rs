@@ -90,9 +90,11 @@ impl Topics {
         self.set().by_id.get(id).cloned()
     }
 
-    /// The topic of a canonical URL.
+    /// The topic of a canonical URL. The host's own have none.
     pub fn by_url(&self, url: &str) -> Option<Arc<Topic>> {
-        self.set().by_id.values().find(|topic| topic.url == url).cloned()
+        let set = self.set();
+        let mut named = set.by_id.values().filter(|topic| !topic.url.is_empty());
+        named.find(|topic| topic.url == url).cloned()
     }
 
     /// The function that a store asks about each version it makes.
