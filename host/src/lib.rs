@@ -12,6 +12,7 @@
 //! - [`batch`]: when a batch is full or due; pure.
 //! - [`plugin`]: find, check, load and adapt plugins; the only unsafe code of this crate.
 //! - [`delivery`]: one destination's loop: take, flatten, send, ack.
+//! - [`sql_table`]: materialised views for SQL users, kept current by destinations of their own.
 //! - [`status`]: what `$status` answers, and the metrics.
 //! - [`http`]: routes to the above; no decisions.
 //! - [`wiring`]: builds the pipeline from a checked configuration.
@@ -28,6 +29,7 @@ pub mod intake;
 pub mod issue;
 pub mod log;
 pub mod plugin;
+pub mod sql_table;
 pub mod status;
 pub mod topic;
 pub mod wiring;

@@ -85,6 +85,7 @@ mod write;
 pub use crate::status::{LiveState, LiveStatus};
 pub use bootstrap::BootstrapError;
 pub(crate) use collect::FlatChange;
+pub(crate) use flatten::{compile, view_schema};
 pub use spec::{
     DestinationSpec, Keeps, MaterializedView, OnLeave, OwnTargets, Place, PluginPlace, PluginUse, TargetSpec,
 };
