@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lakefeed_view::{CompileOptions, View, ViewDefinition};
 use serde::Serialize;
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +24,7 @@ use crate::intake::{Intake, OnInvalid};
 use crate::issue::{Issue, IssueCode};
 use crate::log::{self, Log, LogError};
 use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
+use crate::sql_table::{self, SqlTables};
 
 /// How long destinations may finish what is under way when the host stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -115,7 +118,9 @@ impl Host {
             Arc::default(),
         );
         core.start_destinations(&deliveries).await?;
+        let sql_tables = core.start_sql_tables(&config, &deliveries).await;
         let app = App {
+            sql_tables,
             log: core.log,
             intake: intake(&core.definitions, config.http.limits.body_bytes)
                 .on_invalid(on_invalid(config.http.invalid_resources)),
@@ -162,6 +167,9 @@ impl Host {
             shutdown.cancelled().await;
             tracing::info!("stopping");
             app.deliveries.drain_and_stop(DRAIN).await;
+            if let Some(tables) = &app.sql_tables {
+                tables.stop().await;
+            }
         };
         let (served, ()) = tokio::join!(serving, draining);
         if tokio::time::timeout(CLOSE, app.log.close()).await.is_err() {
@@ -201,6 +209,15 @@ impl Core {
         }
         let mut declared = definitions.declare(config).await?;
         declared.issues.extend(definitions.unknown_names());
+        if sql_options(config).is_some() {
+            declared.issues.extend(unfit_for_sql(config));
+            // Known before anything is written, so that what waits for the tables is counted whoever writes.
+            for view in definitions.views().all() {
+                definitions
+                    .topics()
+                    .put(sql_table::topic(&view.definition.resource));
+            }
+        }
         Ok(Self {
             log,
             plugins,
@@ -232,6 +249,18 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the materialised views for SQL users, where the store has such.
+    async fn start_sql_tables(&self, config: &Config, deliveries: &Deliveries) -> Option<SqlTables> {
+        let tables = SqlTables::new(
+            sql_options(config)?,
+            Arc::clone(&self.log),
+            Arc::clone(self.definitions.topics()),
+            deliveries.clone(),
+        );
+        tables.start(&self.definitions.views().all()).await;
+        Some(tables)
     }
 
     async fn halt(&self, id: &str, issues: &[Issue]) -> Result<(), LogError> {
@@ -345,6 +374,29 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
         refused_plugins,
         issues: locate(config, issues),
     })
+}
+
+/// How the database of a PostgreSQL store is reached; none for another store.
+fn sql_options(config: &Config) -> Option<PgConnectOptions> {
+    match log::StoreUrl::parse(&config.store_url) {
+        Ok(log::StoreUrl::Postgres(url)) => Some(url.session()),
+        _ => None,
+    }
+}
+
+/// The declared views that cannot be tables. Those that do not compile are told of elsewhere.
+fn unfit_for_sql(config: &Config) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    for (index, view) in config.views.iter().enumerate() {
+        let compiled = ViewDefinition::from_value(&view.definition)
+            .and_then(|definition| View::compile(&definition, &CompileOptions::default()));
+        let Ok(compiled) = compiled else { continue };
+        if let Err(error) = sql_table::check(compiled.name().unwrap_or_default(), &compiled) {
+            let place = format!("view[{index}]");
+            issues.push(Issue::new(IssueCode::Value, place, error.to_string()));
+        }
+    }
+    issues
 }
 
 /// Where plugins are found and how they are trusted.

@@ -24,5 +24,6 @@ mod postgres;
 mod restart;
 mod schema_drift;
 mod second_host;
+mod sql_views;
 mod store;
 mod views_tool;

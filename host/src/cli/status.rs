@@ -8,6 +8,7 @@ use super::output::{Output, table};
 use super::{Failure, existing_store};
 use crate::config::Config;
 use crate::log::{DestinationRecord, DestinationState, Look, Search};
+use crate::sql_table;
 
 /// Shows how far each destination is, as the store has it; a host may run on it.
 pub(super) async fn status(
@@ -18,21 +19,18 @@ pub(super) async fn status(
     let mut look = Look::at(&existing_store(&config)?).await?;
     let resources = read_all(&mut look, "AidboxTopicDestination").await?;
     let topics = read_all(&mut look, "AidboxSubscriptionTopic").await?;
+    let views = read_all(&mut look, "ViewDefinition").await?;
     let mut shown = Vec::new();
     for record in look.destinations().await? {
         if id.as_ref().is_some_and(|id| *id != record.id) {
             continue;
         }
-        let resource = resources.iter().find(|resource| resource["id"] == *record.id);
-        let url = resource
-            .map(|resource| resource["topic"].clone())
-            .unwrap_or_default();
-        let topic = topics
-            .iter()
-            .find(|topic| topic["url"] == url)
-            .and_then(|topic| topic["id"].as_str());
+        let topic = match sql_table::view_of(&record.id) {
+            Some(view) => topic_of_view(&views, view),
+            None => topic_of(&resources, &topics, &record.id),
+        };
         let waiting = match topic {
-            Some(topic) => look.count_changes(record.offset, topic).await?,
+            Some(topic) => look.count_changes(record.offset, &topic).await?,
             None => 0,
         };
         shown.push((record, waiting));
@@ -47,6 +45,19 @@ pub(super) async fn status(
         .collect();
     output.found(&json!(document), || text(&shown))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The id of the topic that a destination takes the changes of.
+fn topic_of(resources: &[Value], topics: &[Value], id: &str) -> Option<String> {
+    let resource = resources.iter().find(|resource| resource["id"] == id)?;
+    let topic = topics.iter().find(|topic| topic["url"] == resource["topic"])?;
+    topic["id"].as_str().map(str::to_owned)
+}
+
+/// The id of the topic that a view's table takes the changes of.
+fn topic_of_view(views: &[Value], name: &str) -> Option<String> {
+    let view = views.iter().find(|view| view["name"] == name)?;
+    view["resource"].as_str().map(sql_table::topic_id)
 }
 
 async fn read_all(look: &mut Look, resource_type: &str) -> Result<Vec<Value>, Failure> {

@@ -65,6 +65,16 @@ pub struct Materialized {
     pub view_schema: String,
 }
 
+impl Materialized {
+    fn of(name: &str, kind: &str) -> Self {
+        Self {
+            view_name: format!("{SCHEMA}.{name}"),
+            view_type: kind.to_owned(),
+            view_schema: SCHEMA.to_owned(),
+        }
+    }
+}
+
 /// Why a view was not materialised.
 #[derive(Debug, thiserror::Error)]
 pub enum MaterializeError {
@@ -154,11 +164,21 @@ impl Views {
         let entry = Entry::new(&name, kept).map_err(MaterializeError::Refused)?;
         self.log.put_kept(SPACE, &name, &bytes).await?;
         self.put(&name, entry);
-        Ok(Materialized {
-            view_name: format!("{SCHEMA}.{name}"),
-            view_type: kind.to_owned(),
-            view_schema: SCHEMA.to_owned(),
-        })
+        Ok(Materialized::of(&name, kind))
+    }
+
+    /// What the newest `$materialize` of a name answered.
+    pub fn materialized(&self, name: &str) -> Option<Materialized> {
+        Some(Materialized::of(name, &self.kind(name)?))
+    }
+
+    /// All views, as they were last materialised, by name.
+    pub fn all(&self) -> Vec<Arc<MaterializedView>> {
+        let by_name = self.lock();
+        by_name
+            .values()
+            .map(|entry| Arc::clone(&entry.sender.borrow()))
+            .collect()
     }
 
     fn put(&self, name: &str, entry: Entry) {

@@ -16,6 +16,7 @@ use crate::delivery::Deliveries;
 use crate::intake::Intake;
 use crate::log::{Log, Write, WriteError, Written};
 use crate::plugin::PluginRegistry;
+use crate::sql_table::SqlTables;
 
 use outcome::Outcome;
 
@@ -79,6 +80,8 @@ pub struct App {
     pub definitions: Arc<Definitions>,
     /// Delivers to destinations.
     pub deliveries: Deliveries,
+    /// The materialised views for SQL users; none where the store has no SQL users.
+    pub sql_tables: Option<SqlTables>,
     /// The plugins.
     pub plugins: Arc<PluginRegistry>,
     /// Held while topics and views change, so that each check still holds when its write happens.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::change::{ResourceKey, Timestamp};
 use crate::log::LogError;
+use crate::sql_table;
 use crate::status::DestinationStatus;
 
 use super::App;
@@ -28,6 +29,10 @@ pub(super) async fn one(app: &App, id: &str) -> Result<Option<DestinationStatus>
 
 /// The id of the topic that a destination takes the changes of.
 async fn topic_of(app: &App, id: &str) -> Result<Option<String>, LogError> {
+    if let Some(view) = sql_table::view_of(id) {
+        let view = app.definitions.views().by_name(view);
+        return Ok(view.map(|view| sql_table::topic_id(&view.borrow().definition.resource)));
+    }
     let Ok(key) = ResourceKey::new(DESTINATION, id) else {
         return Ok(None);
     };

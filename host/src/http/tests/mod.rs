@@ -145,6 +145,7 @@ async fn app(log: Arc<dyn Log>, folder: &Path, settings: &Settings) -> App {
         conditional_turn: tokio::sync::Mutex::default(),
         max_run_bytes: 1024 * 1024,
         started: Timestamp::now(),
+        sql_tables: None,
         definitions,
         plugins,
         log,

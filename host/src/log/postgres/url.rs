@@ -92,6 +92,11 @@ impl PostgresUrl {
         self.0.clone().options(settings)
     }
 
+    /// How a session is opened by another part of the host, for what it keeps in the database beside the store.
+    pub(crate) fn session(&self) -> PgConnectOptions {
+        self.options(&[])
+    }
+
     /// Opens one session; fails as any statement would when nobody answers in time.
     pub(super) async fn connect(&self, more: &[(&str, &str)]) -> Result<PgConnection, sqlx::Error> {
         within(PATIENCE, self.options(more).connect()).await
