@@ -19,6 +19,7 @@ use crate::definitions::declared::Declared;
 use crate::definitions::{Definitions, Settings};
 use crate::delivery::Deliveries;
 use crate::http::{self, App};
+use crate::intake::feed::Feeds;
 use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSummary, Progress};
 use crate::intake::{Intake, OnInvalid};
 use crate::issue::{Issue, IssueCode};
@@ -100,7 +101,7 @@ pub struct Host {
 impl Host {
     /// Opens the store, stores what the configuration declares and starts delivering.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let settings = http::Settings::of(&config.http)?;
+        let settings = http::Settings::of(&config.http)?.with_feeds(&config.feeds)?;
         let address = config.http.listen;
         if settings.tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(
@@ -119,11 +120,13 @@ impl Host {
         );
         core.start_destinations(&deliveries).await?;
         let sql_tables = core.start_sql_tables(&config, &deliveries).await;
+        let intake = intake(&core.definitions, config.http.limits.body_bytes)
+            .on_invalid(on_invalid(config.http.invalid_resources));
         let app = App {
+            feeds: Feeds::new(Arc::clone(&core.log), intake.clone()),
             sql_tables,
             log: core.log,
-            intake: intake(&core.definitions, config.http.limits.body_bytes)
-                .on_invalid(on_invalid(config.http.invalid_resources)),
+            intake,
             definitions: core.definitions,
             deliveries,
             plugins: core.plugins,
@@ -347,7 +350,8 @@ pub async fn check(config: Config) -> Result<CheckReport, StartError> {
 async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, StartError> {
     let core = Core::with_log(config, log).await?;
     let mut issues = core.declared.issues;
-    if let Err(error) = http::Settings::of(&config.http) {
+    let settings = http::Settings::of(&config.http);
+    if let Err(error) = settings.and_then(|settings| settings.with_feeds(&config.feeds)) {
         issues.push(Issue::new(IssueCode::Value, "http", error.to_string()));
     }
     if let Err(error) = log::StoreUrl::parse(&config.store_url) {

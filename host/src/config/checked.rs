@@ -12,7 +12,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::secret::SecretReference;
 use super::written::{self, Written, line_of};
 
-pub use super::written::{InvalidResources, LogFormat, Trust};
+pub use super::written::{FeedKind, InvalidResources, LogFormat, Trust};
 
 /// A checked configuration. Building the host from it takes no further decision.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, SecretReference>,
     /// What may be reached.
     pub access: Access,
+    /// Where other servers send their changes, by name.
+    pub feeds: BTreeMap<String, FeedConfig>,
     /// Declared topics, as AidboxSubscriptionTopic resources.
     pub topics: Vec<Value>,
     /// Declared views.
@@ -87,6 +89,8 @@ pub struct Tls {
 pub struct HttpLimits {
     /// The longest body, in bytes.
     pub body_bytes: usize,
+    /// The most entries of a Bundle.
+    pub bundle_entries: usize,
     /// The longest head, in bytes.
     pub header_bytes: usize,
     /// From a request's head to its answer.
@@ -121,6 +125,15 @@ pub struct Access {
     pub databricks_hosts: Vec<String>,
     /// Beginnings of URLs.
     pub urls: Vec<String>,
+}
+
+/// Where another server sends its changes.
+#[derive(Clone, Debug)]
+pub struct FeedConfig {
+    /// How it sends.
+    pub kind: FeedKind,
+    /// Where what it signs its bodies with is found.
+    pub secret: Option<SecretReference>,
 }
 
 /// A view that the file declares.
@@ -188,6 +201,7 @@ impl Checker<'_> {
                 .map(|(name, reference)| (name, reference.based_on(self.folder)))
                 .collect(),
             access: self.access(written.access),
+            feeds: self.feeds(written.feeds),
             topics: self.topics(written.topic),
             views: self.views(written.view),
             destinations: self.destinations(written.destination),
@@ -203,6 +217,7 @@ impl Checker<'_> {
         let listen = self.listen(&http);
         let limits = HttpLimits {
             body_bytes: self.positive("http.max_body_bytes", http.max_body_bytes),
+            bundle_entries: self.positive("http.max_bundle_entries", http.max_bundle_entries),
             header_bytes: self
                 .positive("http.max_header_bytes", http.max_header_bytes)
                 .max(8 << 10),
@@ -324,6 +339,32 @@ impl Checker<'_> {
             pins: plugins.pin,
             state: self.folder.join(plugins.state.as_deref().unwrap_or(".lakefeed")),
         }
+    }
+
+    fn feeds(&mut self, feeds: BTreeMap<String, written::Feed>) -> BTreeMap<String, FeedConfig> {
+        for (name, feed) in &feeds {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            if name.is_empty() || !name.bytes().all(is_plain) {
+                self.refuse(
+                    format!("feeds.{name}"),
+                    "a feed's name is part of its address: letters, digits, `-`, `_` and `.`",
+                );
+            }
+            if feed.secret.is_some() && feed.kind != FeedKind::Medplum {
+                self.refuse(
+                    format!("feeds.{name}.secret"),
+                    "only a feed of the kind `medplum` is signed; leave the secret out",
+                );
+            }
+        }
+        let based = |feed: written::Feed| FeedConfig {
+            kind: feed.kind,
+            secret: feed.secret.map(|secret| secret.based_on(self.folder)),
+        };
+        feeds
+            .into_iter()
+            .map(|(name, feed)| (name, based(feed)))
+            .collect()
     }
 
     fn access(&mut self, access: written::Access) -> Access {

@@ -31,6 +31,8 @@ pub struct Written {
     pub secrets: BTreeMap<String, SecretReference>,
     /// What requests and destinations may reach.
     pub access: Access,
+    /// Where other FHIR servers may send their changes, by name: `/ingest/NAME`.
+    pub feeds: BTreeMap<String, Feed>,
     /// Topics: the fields of an AidboxSubscriptionTopic, with an `id`.
     #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
     pub topic: Vec<toml::Table>,
@@ -56,6 +58,8 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// What becomes of a resource that is sent and is not valid FHIR R4.
     pub invalid_resources: InvalidResources,
+    /// How many entries a Bundle may have; a longer one gets 413.
+    pub max_bundle_entries: usize,
     /// The longest head of a request, in bytes; a longer one gets 431.
     pub max_header_bytes: usize,
     /// The longest time a request may take from its first byte to its answer, in milliseconds.
@@ -76,6 +80,7 @@ impl Default for Http {
             tls: None,
             max_body_bytes: 16 << 20,
             invalid_resources: InvalidResources::Refuse,
+            max_bundle_entries: 100_000,
             max_header_bytes: 32 << 10,
             request_timeout_ms: 60_000,
             header_timeout_ms: 10_000,
@@ -201,6 +206,28 @@ pub struct Access {
     pub databricks_hosts: Vec<String>,
     /// URLs that requests may name, each with what begins with it: `s3://lake/patients/`.
     pub urls: Vec<String>,
+}
+
+/// `[feeds.NAME]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// How the other server sends.
+    pub kind: FeedKind,
+    /// What it signs its bodies with, in `X-Signature`; only `medplum` does. Unsigned ones are refused then.
+    pub secret: Option<SecretReference>,
+}
+
+/// How another server sends its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FeedKind {
+    /// Notification Bundles: Aidbox, and topic-based subscriptions of R4, R4B and R5.
+    Bundle,
+    /// HAPI's rest-hook: PUT and DELETE of `/ingest/NAME/Type/id`.
+    Hapi,
+    /// Medplum's rest-hook.
+    Medplum,
 }
 
 /// Reads the TOML; the first thing that does not fit is answered with its line.

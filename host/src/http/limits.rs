@@ -21,6 +21,8 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// The most bytes of all bodies that are read or worked on at once; one more is answered 503.
     pub max_bodies_bytes: usize,
+    /// The most entries of a Bundle; a longer one is answered 413.
+    pub max_bundle_entries: usize,
     /// The most bytes of a request's head, and with it of its path; a longer one is answered 431.
     pub max_header_bytes: usize,
     /// How long a head may take to arrive, counted from the answer before it: a connection that is idle for
@@ -47,6 +49,7 @@ impl Default for Limits {
         Self {
             max_body_bytes: 16 * 1024 * 1024,
             max_bodies_bytes: 256 * 1024 * 1024,
+            max_bundle_entries: 100_000,
             max_header_bytes: 32 * 1024,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),

@@ -46,6 +46,7 @@ pub(super) fn metadata(app: &App, ask: &Ask) -> Result<Response, Outcome> {
         "implementation": {"description": "lakefeed", "url": format!("{}/fhir", ask.base)},
         "rest": [{
             "mode": "server",
+            "interaction": [{"code": "transaction"}, {"code": "batch"}],
             "resource": own.chain(standard).collect::<Vec<Value>>(),
         }],
     });

@@ -6,6 +6,7 @@
 //! here that another module could decide. Every error is an OperationOutcome (`outcome`), and neither an error nor
 //! the log repeats what a client sent.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::change::Timestamp;
 use crate::definitions::Definitions;
 use crate::delivery::Deliveries;
 use crate::intake::Intake;
+use crate::intake::feed::Feeds;
 use crate::log::{Log, Write, WriteError, Written};
 use crate::plugin::PluginRegistry;
 use crate::sql_table::SqlTables;
@@ -22,12 +24,16 @@ use outcome::Outcome;
 
 mod ask;
 mod auth;
+mod batch;
 mod bundle;
+mod bundles;
 mod conditional;
 mod dead_letters;
 mod destination;
+mod entries;
 mod health;
 mod history;
+mod ingest;
 mod interact;
 mod limits;
 mod materialize;
@@ -54,6 +60,7 @@ mod server;
 mod settings;
 mod tls;
 mod topic;
+mod transaction;
 mod view;
 mod write;
 
@@ -61,6 +68,7 @@ mod write;
 mod tests;
 
 pub use auth::{Access, Client};
+pub use ingest::Feed;
 pub use limits::Limits;
 pub use server::serve;
 pub use tls::Tls;
@@ -76,6 +84,8 @@ pub struct App {
     pub log: Arc<dyn Log>,
     /// Makes requests into writes.
     pub intake: Intake,
+    /// Takes what other servers send.
+    pub feeds: Feeds,
     /// The topics, views and destinations.
     pub definitions: Arc<Definitions>,
     /// Delivers to destinations.
@@ -129,6 +139,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The server's address as clients know it, for links; without it, it is taken from each request's `Host`.
     pub base_url: Option<String>,
+    /// Where other servers send their changes, by name.
+    pub feeds: BTreeMap<String, Feed>,
 }
 
 impl Default for Settings {
@@ -139,6 +151,7 @@ impl Default for Settings {
             tls: None,
             limits: Limits::default(),
             base_url: None,
+            feeds: ingest::defaults(),
         }
     }
 }
@@ -167,6 +180,14 @@ pub enum HttpError {
     #[error("`[http] clients`: the secret of `{name}` cannot be read: {reason} [HTTP-004]")]
     Client {
         /// The client.
+        name: String,
+        /// What is wrong; never the secret.
+        reason: String,
+    },
+    /// HTTP-005. A feed's secret cannot be read. Set the variable or the file that it refers to.
+    #[error("`[feeds]`: the secret of `{name}` cannot be read: {reason} [HTTP-005]")]
+    Feed {
+        /// The feed.
         name: String,
         /// What is wrong; never the secret.
         reason: String,

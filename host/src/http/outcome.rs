@@ -107,14 +107,6 @@ impl Outcome {
         }
     }
 
-    /// The same with the `Allow` header, which a 405 has; it may be empty.
-    pub(super) fn allowing(self, allowed: &'static str) -> Self {
-        Self {
-            header: Some((ALLOW, HeaderValue::from_static(allowed))),
-            ..self
-        }
-    }
-
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized() -> Self {
         Self {
@@ -178,6 +170,27 @@ impl Outcome {
             "exception",
             "the server failed at this request; its log says more",
         )
+    }
+
+    /// The same about an entry of a Bundle: what it says of the resource is said of the resource in the entry.
+    pub(super) fn within(self, entry: usize) -> Self {
+        self.below(&format!("Bundle.entry[{entry}].resource"))
+    }
+
+    /// The same about what is found at a place: `Patient.name` becomes `PLACE.name`.
+    pub(super) fn below(mut self, place: &str) -> Self {
+        for issue in &mut self.issues {
+            if issue.expression.is_empty() {
+                issue.expression.push(place.to_owned());
+            }
+            for expression in &mut issue.expression {
+                if !expression.starts_with("Bundle.entry[") {
+                    let rest = expression.find(['.', '[']).map_or("", |at| &expression[at..]);
+                    *expression = format!("{place}{rest}");
+                }
+            }
+        }
+        self
     }
 
     /// The status that it is answered with.
@@ -246,6 +259,7 @@ impl From<Refusal> for Outcome {
             Refusal::UnknownType { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not-supported"),
             Refusal::OtherType { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Refusal::Id { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "value"),
+            Refusal::NoId => (StatusCode::UNPROCESSABLE_ENTITY, "required"),
             Refusal::Definition => (StatusCode::UNPROCESSABLE_ENTITY, "business-rule"),
             Refusal::Invalid(issues) => {
                 let issue = |issue: &r4::Issue| {

@@ -15,6 +15,8 @@ pub(super) enum Route {
     Plugins,
     /// `/openapi.json`
     OpenApi,
+    /// `/ingest/NAME`, and what is below it.
+    Ingest(String, Vec<String>),
     /// `/fhir/metadata`
     Metadata,
     /// `/fhir`
@@ -56,6 +58,10 @@ impl Route {
             ["metrics"] => Self::Metrics,
             ["plugins"] => Self::Plugins,
             ["openapi.json"] => Self::OpenApi,
+            ["ingest", name, below @ ..] => Self::Ingest(
+                (*name).into(),
+                below.iter().map(|segment| (*segment).into()).collect(),
+            ),
             ["fhir"] => Self::Root,
             ["fhir", rest @ ..] => Self::fhir(rest),
             [first, ..] if first.starts_with(|c: char| c.is_ascii_uppercase() || c == '$') => {
@@ -87,6 +93,11 @@ impl Route {
             },
             _ => Self::Nothing,
         }
+    }
+
+    /// Whether an entry of a Bundle may ask for it: whatever is about a type, and what the server can do.
+    pub(super) fn is_for_an_entry(&self) -> bool {
+        self.resource_type().is_some() || *self == Self::Metadata
     }
 
     /// The resource type in the path, for the access log: it names nobody.
@@ -140,6 +151,11 @@ mod tests {
         check("/", "Page");
         check("/health", "Health");
         check("/fhir", "Root");
+        check("/ingest/bundle", r#"Ingest("bundle", [])"#);
+        check(
+            "/ingest/hapi/Patient/p-1",
+            r#"Ingest("hapi", ["Patient", "p-1"])"#,
+        );
         check("/fhir/metadata", "Metadata");
         check("/fhir/Patient", r#"Type("Patient")"#);
         check("/fhir/Patient/", r#"Type("Patient")"#);

@@ -10,17 +10,19 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::ask::{Ask, answer_type};
+use super::batch::Dispatch;
 use super::limits::BodyReader;
 use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    conditional, dead_letters, destination, health, history, interact, materialize, metadata, metrics,
-    openapi, page, patch, plugins, read, run, search, view,
+    bundles, conditional, dead_letters, destination, health, history, ingest, interact, materialize,
+    metadata, metrics, openapi, page, patch, plugins, read, run, search, view,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -127,6 +129,8 @@ impl Inner {
             Route::Type(name) if name == destination::DESTINATION && *method == Method::POST => {
                 limits.bootstrap_timeout
             }
+            // One of its entries may make a destination.
+            Route::Root => limits.bootstrap_timeout,
             _ => limits.request_timeout,
         }
     }
@@ -146,12 +150,17 @@ impl Inner {
             Route::Plugins => only_get(ask, plugins::plugins(app).await?),
             Route::OpenApi => only_get(ask, openapi::openapi(ask)),
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)?),
-            Route::Root => Err(Outcome::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "not-supported",
-                "this server takes no bundles; send each resource to its own address",
-            )
-            .allowing("")),
+            Route::Root => {
+                let max_entries = self.settings.limits.max_bundle_entries;
+                bundles::answer(app, self, ask, max_entries).await
+            }
+            Route::Ingest(name, below) => {
+                let (feed, most) = (
+                    self.settings.feeds.get(name),
+                    self.settings.limits.max_bundle_entries,
+                );
+                ingest::answer(app, ask, feed, below, most).await
+            }
             Route::Type(name) => on_type(app, ask, name).await,
             Route::TypeSearch(name) => search::by_post(app, ask, name).await,
             Route::Instance(name, id) => on_instance(app, ask, name, id).await,
@@ -177,6 +186,12 @@ impl Inner {
             )),
             _ => Err(Outcome::not_found("there is nothing at this path")),
         }
+    }
+}
+
+impl Dispatch for Inner {
+    fn answer<'a>(&'a self, route: &'a Route, ask: &'a Ask) -> BoxFuture<'a, Result<Response, Outcome>> {
+        self.dispatch(route, ask).boxed()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The listener's settings, as the configuration file has them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{HttpConfig, HttpLimits};
+use crate::config::{FeedConfig, HttpConfig, HttpLimits};
 
-use super::{Access, Client, HttpError, Limits, Settings, Tls};
+use super::{Access, Client, Feed, HttpError, Limits, Settings, Tls};
 
 impl Settings {
     /// Reads secrets, certificate and key; what the configuration does not say keeps its default.
@@ -16,9 +18,36 @@ impl Settings {
             tls: tls.transpose()?,
             limits: limits(&config.limits),
             base_url: None,
+            feeds: super::ingest::defaults(),
         })
     }
+
+    /// Adds the feeds of the configuration to those that are there without one.
+    pub fn with_feeds(mut self, feeds: &BTreeMap<String, FeedConfig>) -> Result<Self, HttpError> {
+        for (name, config) in feeds {
+            let secret = config.secret.as_ref().map(|secret| {
+                let refuse = |reason: String| HttpError::Feed {
+                    name: name.clone(),
+                    reason,
+                };
+                let secret = secret.resolve().map_err(|error| refuse(error.to_string()))?;
+                match secret.trim().is_empty() {
+                    true => Err(refuse(EMPTY.to_owned())),
+                    false => Ok(Arc::from(secret)),
+                }
+            });
+            let feed = Feed {
+                kind: config.kind,
+                secret: secret.transpose()?,
+            };
+            self.feeds.insert(name.clone(), feed);
+        }
+        Ok(self)
+    }
 }
+
+/// What is wrong with a secret that anybody could guess.
+const EMPTY: &str = "it is empty; set the variable or fill the file";
 
 /// A client whose secret is there: an empty one would let in everybody who knows the name.
 fn client(client: &crate::config::Client) -> Result<Client, HttpError> {
@@ -31,9 +60,7 @@ fn client(client: &crate::config::Client) -> Result<Client, HttpError> {
         .resolve()
         .map_err(|error| refuse(error.to_string()))?;
     if secret.trim().is_empty() {
-        return Err(refuse(
-            "it is empty; set the variable or fill the file".to_owned(),
-        ));
+        return Err(refuse(EMPTY.to_owned()));
     }
     Ok(Client::new(&client.name, &secret))
 }
@@ -43,6 +70,7 @@ fn limits(limits: &HttpLimits) -> Limits {
     Limits {
         max_body_bytes: limits.body_bytes,
         max_bodies_bytes: defaults.max_bodies_bytes.max(4 * limits.body_bytes),
+        max_bundle_entries: limits.bundle_entries,
         max_header_bytes: limits.header_bytes,
         header_timeout: limits.header_timeout,
         body_timeout: limits.request_timeout,

@@ -85,7 +85,8 @@ async fn put(app: &Arc<App>, ask: &Ask, write: crate::log::Write) -> Result<(Ver
     .await
 }
 
-fn refuse_in_use(users: &[String]) -> Result<(), Outcome> {
+/// 409 for a topic that destinations take the changes of.
+pub(super) fn refuse_in_use(users: &[String]) -> Result<(), Outcome> {
     if users.is_empty() {
         return Ok(());
     }

@@ -16,14 +16,17 @@ use uuid::Uuid;
 use crate::change::{Body, ResourceKey};
 use crate::log::{Action, Matcher, Precondition, Write};
 
+pub mod bundle;
 pub mod created_at;
 pub mod criteria;
+pub mod feed;
 pub mod identifier;
 pub mod ndjson;
 pub mod patch;
 mod precondition;
 mod refusal;
 
+use identifier::tokens;
 pub use precondition::{if_match, if_none_match};
 pub use refusal::Refusal;
 
@@ -158,14 +161,14 @@ impl Intake {
     }
 
     fn put(&self, body: Body, id: Option<&str>, precondition: Precondition) -> Result<Write, Refusal> {
-        let key = match id.or(body.id()) {
+        let key = match id {
             Some(id) => key(body.resource_type(), id)?,
-            None => key(body.resource_type(), &Uuid::new_v4().to_string())?,
+            None => new_key(&body)?,
         };
         Ok(Write {
             key,
             precondition,
-            tokens: identifier::tokens(&body),
+            tokens: tokens(&body),
             action: Action::Put(Arc::new(body)),
             matcher: (self.matcher)(),
             source: None,
@@ -183,6 +186,14 @@ fn checked_body(resource_type: Option<&str>, text: &[u8]) -> Result<Body, Refusa
             resource_type: body.resource_type().to_owned(),
         }),
         _ => Ok(body),
+    }
+}
+
+/// The key under which a resource is made: of the id that it brings, or of a new one.
+pub fn new_key(body: &Body) -> Result<ResourceKey, Refusal> {
+    match body.id() {
+        Some(id) => key(body.resource_type(), id),
+        None => key(body.resource_type(), &Uuid::new_v4().to_string()),
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Refusal {
     /// imported with the data. POST them.
     #[error("a definition cannot be imported with the data; POST it [INTAKE-007]")]
     Definition,
+    /// INTAKE-011. The line's resource has no id, so that loading it again would make another.
+    #[error("the resource has no `id`, which what is loaded must have [INTAKE-011]")]
+    NoId,
     /// INTAKE-010. The resource is not what FHIR R4 says of its type: each issue names the element and what to write.
     /// Mend it at its source; `lakefeed import --accept-invalid` and `[http] invalid_resources = "report"` take it as
     /// it is.

@@ -16,13 +16,16 @@ use crate::change::Timestamp;
 use crate::definitions::{self, Definitions};
 use crate::delivery::{Deliveries, DestinationSpec, Target, Targets};
 use crate::intake::Intake;
+use crate::intake::feed::Feeds;
 use crate::log::Log;
 use crate::plugin::{PluginRegistry, PluginSettings};
 
 mod access;
+mod bundle;
 mod capability;
 mod conditional;
 mod destination;
+mod feed;
 mod history;
 mod hostile;
 mod interactions;
@@ -137,9 +140,11 @@ async fn app(log: Arc<dyn Log>, folder: &Path, settings: &Settings) -> App {
     let definitions = Arc::new(loaded.unwrap().0);
     let topics = Arc::clone(definitions.topics());
     let matcher = topics.matcher();
+    let intake = Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes);
     App {
+        feeds: Feeds::new(log.clone(), intake.clone()),
         deliveries: Deliveries::with_targets(log.clone(), topics, Arc::new(NoTargets)),
-        intake: Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes),
+        intake,
         definition_turn: tokio::sync::Mutex::default(),
         destination_turn: tokio::sync::Mutex::default(),
         conditional_turn: tokio::sync::Mutex::default(),
