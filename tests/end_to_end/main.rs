@@ -21,6 +21,7 @@ mod load;
 mod other_engine;
 mod plugins_cli;
 mod postgres;
+mod postgres_operated;
 mod restart;
 mod schema_drift;
 mod second_host;

@@ -176,37 +176,30 @@ impl Writer {
 
     async fn commit(&mut self, group: &[Call]) -> Result<Done, Failure> {
         let mut locks = Locks::of(group.iter().flat_map(|call| &call.writes));
-        let mut tries = 0;
-        loop {
-            tries += 1;
+        let missing = "partitions or topics are missing again and again";
+        let mut failed = Failure::Store(sqlx::Error::Protocol(missing.to_owned()));
+        for _ in 0..ATTEMPTS {
             let is_reused = self.connection.is_some();
             let failure = match self.attempt(group, &locks).await {
                 Ok(Some(done)) => return Ok(done),
-                Ok(None) => None,
-                Err(failure) => Some(failure),
+                Ok(None) => continue,
+                Err(failure) => failure,
             };
-            self.abandon(failure.as_ref()).await;
-            if let Some(failure) = failure {
-                match failure.remedy() {
-                    Remedy::Again => {}
-                    Remedy::AgainCoarse if locks != Locks::All => locks = Locks::All,
-                    Remedy::Reconnect if is_reused => {}
-                    _ => return Err(failure),
-                }
-                if tries >= ATTEMPTS {
-                    return Err(failure);
-                }
-            } else if tries >= ATTEMPTS {
-                return Err(Failure::Store(sqlx::Error::Protocol(
-                    "partitions or topics are missing again and again".to_owned(),
-                )));
+            self.abandon(&failure).await;
+            match failure.remedy() {
+                Remedy::Again => {}
+                Remedy::AgainCoarse if locks != Locks::All => locks = Locks::All,
+                Remedy::Reconnect if is_reused => {}
+                _ => return Err(failure),
             }
+            failed = failure;
         }
+        Err(failed)
     }
 
     /// Ends a transaction that was not committed.
-    async fn abandon(&mut self, failure: Option<&Failure>) {
-        let is_broken = failure.is_some_and(|failure| failure.remedy() == Remedy::Reconnect);
+    async fn abandon(&mut self, failure: &Failure) {
+        let is_broken = failure.remedy() == Remedy::Reconnect;
         let Some(mut connection) = self.connection.take().filter(|_| !is_broken) else {
             return;
         };
