@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 use super::super::ReadBound;
 use super::horizon::{everything, horizon};
 use super::partition::{self, Window};
-use super::row::{change, get, integer, limit, log_columns, natural, offset};
+use super::row::{LOG_COLUMNS, change, get, integer, limit, log_columns, natural, offset};
 use crate::change::{Change, Offset};
 
 /// How many matched changes lie between two counted places.
@@ -28,59 +28,50 @@ pub(super) async fn changes(
         let Some(window) = partition::window(after, round, connection).await? else {
             break;
         };
-        let fitting = fitting(after, left, window, found.is_empty(), connection).await?;
-        if let Some(through) = fitting.through {
-            let more = between(after, through, window, connection).await?;
-            left.changes = left.changes.saturating_sub(more.len());
-            left.bytes = left.bytes.saturating_sub(bytes(&more));
-            found.extend(more);
-            round = 0;
-        } else {
-            round += 1;
-        }
-        if fitting.is_full || left.changes == 0 || !window.is_cut {
+        let part = fitting(after, left, window, found.is_empty(), connection).await?;
+        round = if part.changes.is_empty() { round + 1 } else { 0 };
+        left.changes = left.changes.saturating_sub(part.changes.len());
+        left.bytes = left.bytes.saturating_sub(part.bytes);
+        found.extend(part.changes);
+        if part.is_full || left.changes == 0 || !window.is_cut {
             break;
         }
     }
     Ok(found)
 }
 
-fn bytes(changes: &[Change]) -> usize {
-    changes.iter().map(|change| change.version.resource.len()).sum()
-}
-
 /// What a bound lets through of a window.
-struct Fitting {
-    /// The last change that it lets through; none when it lets none.
-    through: Option<Offset>,
+struct Part {
+    changes: Vec<Change>,
+    /// The bytes of their resources.
+    bytes: usize,
     /// Whether there are more in the window.
     is_full: bool,
 }
 
-/// What a bound lets through; at least one if `is_first`.
+/// What a bound lets through; at least one change if `is_first`.
 ///
-/// The lengths are read first and the rows then, so that the memory is bounded whatever the rows hold.
+/// The server adds the lengths up, so that no more is sent than the bound lets through, and one change more, which says
+/// that there is one. A length is known without the bytes.
 async fn fitting(
     after: Offset,
     bound: ReadBound,
     window: Window,
     is_first: bool,
     connection: &mut PgConnection,
-) -> Result<Fitting, sqlx::Error> {
+) -> Result<Part, sqlx::Error> {
     let through = bound.through.unwrap_or(everything());
-    let row = sqlx::query(
-        "WITH sizes AS MATERIALIZED ( \
-           SELECT l.transaction, l.sequence, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
-           WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
-             AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
-           ORDER BY l.transaction, l.sequence LIMIT $8), \
-         totals AS ( \
-           SELECT transaction, sequence, row_number() OVER up AS place, sum(size) OVER up AS total FROM sizes \
-           WINDOW up AS (ORDER BY transaction, sequence ROWS UNBOUNDED PRECEDING)) \
-         SELECT (SELECT count(*) FROM sizes), last.place, last.transaction, last.sequence FROM (VALUES (1)) one \
-         LEFT JOIN (SELECT * FROM totals WHERE total <= $9 OR (place = 1 AND $10) \
-           ORDER BY place DESC LIMIT 1) last ON true",
-    )
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        ", l.total FROM ( \
+           SELECT l.*, sum(l.size) OVER (ORDER BY l.transaction, l.sequence ROWS UNBOUNDED PRECEDING) AS total FROM ( \
+             SELECT l.*, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
+             WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
+               AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
+             ORDER BY l.transaction, l.sequence LIMIT $8) l) l \
+         WHERE l.total - l.size <= $9 ORDER BY l.transaction, l.sequence"
+    ))
     .bind(integer(after.transaction))
     .bind(integer(after.sequence))
     .bind(integer(through.transaction))
@@ -90,38 +81,23 @@ async fn fitting(
     .bind(window.behind)
     .bind(limit(bound.changes.max(1)))
     .bind(limit(bound.bytes))
-    .bind(is_first)
-    .fetch_one(connection)
-    .await?;
-    let (looked_at, place): (i64, Option<i64>) = (get(&row, 0)?, get(&row, 1)?);
-    Ok(Fitting {
-        through: place.map(|_| offset(&row, 2)).transpose()?,
-        is_full: looked_at > place.unwrap_or(0),
-    })
-}
-
-async fn between(
-    after: Offset,
-    through: Offset,
-    window: Window,
-    connection: &mut PgConnection,
-) -> Result<Vec<Change>, sqlx::Error> {
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        log_columns!(),
-        " FROM lakefeed.log l \
-         WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
-           AND l.sequence >= $5 AND l.sequence < $6 ORDER BY l.transaction, l.sequence"
-    ))
-    .bind(integer(after.transaction))
-    .bind(integer(after.sequence))
-    .bind(integer(through.transaction))
-    .bind(integer(through.sequence))
-    .bind(window.first)
-    .bind(window.behind)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(change).collect()
+    let mut part = Part {
+        changes: Vec::with_capacity(rows.len()),
+        bytes: 0,
+        is_full: false,
+    };
+    for row in &rows {
+        let total = get::<i64>(row, LOG_COLUMNS)?;
+        part.is_full = total > limit(bound.bytes);
+        if part.is_full && !(is_first && part.changes.is_empty()) {
+            break;
+        }
+        part.bytes = usize::try_from(total).unwrap_or(usize::MAX);
+        part.changes.push(change(row)?);
+    }
+    Ok(part)
 }
 
 /// How many changes behind an offset a topic wanted: the difference of two counted places, and what lies between them

@@ -17,6 +17,9 @@ macro_rules! log_columns {
 }
 pub(super) use log_columns;
 
+/// How many columns [`log_columns`] names: the place of the first one behind them.
+pub(super) const LOG_COLUMNS: usize = 13;
+
 /// A number as PostgreSQL holds it. Sequences and counts stay far below the bound.
 pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
