@@ -14,7 +14,7 @@ use crate::log::{StoreInfo, StoreUrl, sqlite};
 pub(super) async fn backup(config: Config, to: PathBuf, output: &mut Output) -> Result<ExitCode, Failure> {
     let StoreUrl::Sqlite(store) = existing_store(&config)? else {
         return Err(format!(
-            "the store is a PostgreSQL database, which its own tools copy: `pg_dump --format=custom --schema=lakefeed --file={} DATABASE`, \
+            "the store is a PostgreSQL database, which its own tools copy: `pg_dump --format=custom --schema='lakefeed*' --schema=sof --file={} DATABASE`, \
              also while a host runs on it",
             to.display()
         )
