@@ -380,10 +380,10 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
     })
 }
 
-/// How the database of a PostgreSQL store is reached; none for another store.
+/// How the database of a PostgreSQL store is reached for SQL users' views; none where there are none.
 fn sql_options(config: &Config) -> Option<PgConnectOptions> {
     match log::StoreUrl::parse(&config.store_url) {
-        Ok(log::StoreUrl::Postgres(url)) => Some(url.session()),
+        Ok(log::StoreUrl::Postgres(url)) if config.sql_views => Some(url.session()),
         _ => None,
     }
 }

@@ -236,3 +236,46 @@ fn the_living_resources_are_documents_for_sql_users() {
     let version = version["meta"]["versionId"].as_str().unwrap();
     assert_eq!(found, format!("Patient|p|{version}|1|t"));
 }
+
+#[test]
+fn without_views_for_sql_users_a_view_is_materialised_for_destinations_alone() {
+    let Some(bench) = Bench::new() else {
+        return skipped();
+    };
+    let config = std::fs::read_to_string(bench.site.path("lakefeed.toml")).unwrap();
+    let config = config.replace("[store]\n", "[store]\nsql_views = false\n");
+    bench.site.write("lakefeed.toml", config);
+    let host = bench.site.start();
+    put_view(&host, NAMES);
+    let answer = materialize(&host).expect(200).json();
+    assert_eq!(answer["parameter"].as_array().unwrap().len(), 3, "{answer}");
+    host.get("ViewDefinition/names/$materialize").expect(405);
+    assert_eq!(bench.sql("SELECT to_regnamespace('sof') IS NULL"), "t");
+}
+
+#[test]
+fn a_store_whose_user_may_make_no_schemas_says_what_to_grant_and_goes_on() {
+    let Some(bench) = Bench::new() else {
+        return skipped();
+    };
+    let role = format!("{}_user", bench.database);
+    bench.sql(&format!(
+        "CREATE ROLE {role} LOGIN; CREATE SCHEMA lakefeed AUTHORIZATION {role}"
+    ));
+    let config = std::fs::read_to_string(bench.site.path("lakefeed.toml")).unwrap();
+    bench
+        .site
+        .write("lakefeed.toml", config.replace("postgres@", &format!("{role}@")));
+    let host = bench.site.start();
+    put_view(&host, NAMES);
+    let refused = materialize(&host).expect(409).issues();
+    assert!(refused.contains("[SQL-005]"), "{refused}");
+    bench.sql(&format!(
+        "CREATE SCHEMA sof AUTHORIZATION {role}; CREATE SCHEMA lakefeed_sof AUTHORIZATION {role}"
+    ));
+    host.put("Patient/p", &patient("p", 1, 0)).expect(201);
+    materialize(&host).expect(200);
+    bench.compare(&host);
+    drop(host);
+    bench.sql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"));
+}

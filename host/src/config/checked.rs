@@ -25,8 +25,10 @@ pub struct Config {
     pub folder: PathBuf,
     /// The HTTP listener.
     pub http: HttpConfig,
-    /// The store, `sqlite://` with an absolute file.
+    /// The store, `sqlite://` with an absolute file or `postgres://`.
     pub store_url: String,
+    /// Whether a PostgreSQL store has views for SQL users.
+    pub sql_views: bool,
     /// Where plugins come from.
     pub plugins: PluginsConfig,
     /// The log's filter.
@@ -186,6 +188,7 @@ impl Checker<'_> {
             file: None,
             folder: self.folder.to_owned(),
             store_url: self.store_url(&written.store.url),
+            sql_views: written.store.sql_views,
             plugins: self.plugins(written.plugins),
             log_level: self.log_level(written.log.level),
             log_format: written.log.format,

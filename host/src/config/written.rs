@@ -128,12 +128,16 @@ pub struct Store {
     /// `sqlite://FILE`; a relative file is taken from the configuration's folder. Or
     /// `postgres://USER@HOST:5432/DATABASE?sslmode=verify-full`, with the password in `PGPASSWORD` or `~/.pgpass`.
     pub url: String,
+    /// Whether each materialised view of a PostgreSQL store is a view of the database as well, `sof.NAME`. Switched off,
+    /// those that are there stay as they were.
+    pub sql_views: bool,
 }
 
 impl Default for Store {
     fn default() -> Self {
         Self {
             url: "sqlite://lakefeed.db".to_owned(),
+            sql_views: true,
         }
     }
 }

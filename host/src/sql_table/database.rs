@@ -287,7 +287,8 @@ impl Database {
         })
     }
 
-    async fn prepare(&self) -> Result<(), SqlTableError> {
+    /// Makes the schemas, once.
+    pub(super) async fn prepare(&self) -> Result<(), SqlTableError> {
         let made = self.prepared.get_or_try_init(|| async {
             sqlx::raw_sql(SCHEMA).execute(&self.pool).await?;
             Ok::<(), SqlTableError>(())

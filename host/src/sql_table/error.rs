@@ -61,7 +61,7 @@ pub enum SqlTableError {
     Gone,
     /// SQL-005. The store's user may not do what keeping tables takes.
     #[error(
-        "the store's user may not make tables for SQL users; grant it CREATE on the database, or make the schemas `sof` and `lakefeed_sof` and make it their owner [SQL-005]"
+        "the store's user may not make tables for SQL users; grant it CREATE on the database, make it the owner of schemas `sof` and `lakefeed_sof`, or set `[store] sql_views = false` [SQL-005]"
     )]
     Denied,
     /// SQL-006. The database does not answer, or cannot at the moment.
@@ -147,8 +147,10 @@ impl From<SqlTableError> for PluginError {
     fn from(error: SqlTableError) -> Self {
         let category = match &error {
             SqlTableError::Refused { .. } => Category::DataRejected,
-            SqlTableError::Unavailable { .. } | SqlTableError::Log(_) => Category::RemoteUnavailable,
-            SqlTableError::Denied => Category::AuthDenied,
+            // What was denied is granted without the host being told.
+            SqlTableError::Unavailable { .. } | SqlTableError::Denied | SqlTableError::Log(_) => {
+                Category::RemoteUnavailable
+            }
             _ => Category::SchemaIncompatible,
         };
         let text = error.to_string();
@@ -178,7 +180,7 @@ mod tests {
         check("22003", "SQL-007", Retry::Never);
         check("22P02", "SQL-007", Retry::Never);
         check("42P01", "SQL-004", Retry::Never);
-        check("42501", "SQL-005", Retry::Never);
+        check("42501", "SQL-005", Retry::Backoff);
         check("55P03", "SQL-006", Retry::Backoff);
         check("57P01", "SQL-006", Retry::Backoff);
         check("53100", "SQL-006", Retry::Backoff);

@@ -102,12 +102,17 @@ impl SqlTables {
     /// Whether a view can be had as a table: asked before it is materialised.
     pub async fn check(&self, name: &str, view: &View) -> Result<(), SqlTableError> {
         check(name, view)?;
+        self.0.database.prepare().await?;
         self.0.database.refuse_taken(name).await
     }
 
     /// Keeps on keeping what was kept when the last host stopped, and begins with what it did not know of. A view
     /// whose table cannot be kept is said so in the log and in its status; the others are kept.
     pub async fn start(&self, views: &[Arc<MaterializedView>]) {
+        // Made ahead of the first view, so that readers can be let into the schema before.
+        if let Err(error) = self.0.database.prepare().await {
+            tracing::error!(%error, "views for SQL users cannot be kept");
+        }
         let left = self.keep_all(views).await;
         tokio::spawn(self.clone().tend(left));
     }

@@ -7,7 +7,7 @@ use super::{SqlTableError, SqlTables, topic_id};
 use crate::change::Timestamp;
 use crate::delivery::MaterializedView;
 use crate::log::DestinationState;
-use crate::status::DestinationStatus;
+use crate::status::{DestinationStatus, LiveState};
 
 /// How often it is asked whether a view can be read.
 const ASK: Duration = Duration::from_millis(50);
@@ -107,12 +107,11 @@ impl SqlTables {
         let Some(gathered) = gathered else {
             return Ok(SqlView::absent());
         };
-        let (state, reason) = match &gathered.record.state {
-            DestinationState::Halted { code, message } => {
-                (SqlViewState::Halted, Some(format!("{message} [{code}]")))
-            }
-            _ => (SqlViewState::Current, None),
+        let state = match &gathered.record.state {
+            DestinationState::Halted { .. } => SqlViewState::Halted,
+            _ => SqlViewState::Current,
         };
+        let reason = reason(&gathered);
         Ok(SqlView {
             state,
             waiting: gathered.queued,
@@ -132,6 +131,22 @@ impl SqlView {
             refused: 0,
             reason: None,
         }
+    }
+}
+
+/// Why changes do not come through.
+fn reason(status: &DestinationStatus) -> Option<String> {
+    let is_failing = status
+        .live
+        .as_ref()
+        .is_some_and(|live| live.state == LiveState::Retrying);
+    match &status.record.state {
+        DestinationState::Halted { code, message } => Some(format!("{message} [{code}]")),
+        _ if is_failing => {
+            let error = status.record.last_errors.first()?;
+            Some(format!("{} [{}]", error.message, error.code))
+        }
+        _ => None,
     }
 }
 

@@ -40,21 +40,24 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Option<Self> {
-        let server = Server::shared()?;
+        Some(Self::on(Server::shared()?).await)
+    }
+
+    async fn on(server: &'static Server) -> Self {
         let database = server.database();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("store.db").display());
         let log = crate::log::open(&url, Arc::new(Timestamp::now)).await.unwrap();
         let topics = Arc::new(Topics::default());
         let tables = tables(server, &database, &log, &topics);
-        Some(Self {
+        Self {
             server,
             database,
             _folder: folder,
             log,
             topics,
             tables,
-        })
+        }
     }
 
     /// Another host over the same store and database.
@@ -111,14 +114,19 @@ impl Bench {
     async fn settle(&self, view: &MaterializedView) {
         let head = *self.log.head().borrow();
         for _ in 0..3_000 {
-            let status = self.tables.status(view).await.unwrap();
-            let there = self.tables.0.database.generations(&view.name).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            // The database may be away for a while.
+            let Ok(status) = self.tables.status(view).await else {
+                continue;
+            };
+            let Ok(there) = self.tables.0.database.generations(&view.name).await else {
+                continue;
+            };
             let newest = there.last().unwrap().destination();
             let record = self.log.destination(&newest).await.unwrap().unwrap();
             if status.state == SqlViewState::Current && record.offset == head {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("not settled: {:?}", self.tables.status(view).await);
     }

@@ -165,3 +165,23 @@ async fn a_host_that_comes_back_goes_on_from_where_the_last_one_stood() {
     assert_eq!(number(&bench), before, "the table is the same");
     bench.close().await;
 }
+
+#[tokio::test]
+async fn a_database_that_restarts_is_waited_for_and_nothing_is_missed() {
+    let Some(server) = Server::start(&["fsync=off"]) else {
+        return skipped();
+    };
+    // It ends with the thread of this test.
+    let server: &'static Server = Box::leak(Box::new(server));
+    let bench = Bench::on(server).await;
+    bench.put("a", json!({})).await;
+    let view = view(1, columns(&["id"]));
+    bench.keep(&view).await;
+    server.kill("QUIT");
+    bench.put("b", json!({})).await;
+    bench.delete("a").await;
+    server.resume();
+    bench.settle(&view).await;
+    assert_eq!(bench.sql("SELECT id FROM sof.patients"), "b");
+    bench.close().await;
+}
