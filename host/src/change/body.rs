@@ -89,6 +89,11 @@ impl Body {
         &self.identifiers
     }
 
+    /// About how many bytes its stored text will have.
+    pub fn size(&self) -> usize {
+        self.meta_rest.len() + self.rest.len()
+    }
+
     /// The `meta.versionId` in the text: what the sender called this version.
     pub fn version_id(&self) -> Option<&str> {
         self.meta.version_id.as_deref()

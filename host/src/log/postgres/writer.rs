@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::super::plan::{Plan, Sequences};
-use super::super::{Lookup, Write, WriteError, Written};
+use super::super::{Action, Lookup, Write, WriteError, Written};
 use super::announce::Committed;
 use super::fault::{Remedy, unavailable};
 use super::identity::Identity;
@@ -31,6 +31,8 @@ pub(super) const QUEUE: usize = 1024;
 const CALLS_A_COMMIT: usize = 512;
 /// After this many versions a commit takes no further call.
 const VERSIONS_A_COMMIT: usize = 1024;
+/// After this many bytes of resources a commit takes no further call.
+const BYTES_A_COMMIT: usize = 16 << 20;
 /// How often a group is tried before it is answered that it failed.
 const ATTEMPTS: usize = 5;
 /// No statement takes longer; the server ends it before.
@@ -45,6 +47,16 @@ pub(super) type Answer = Result<Vec<Written>, WriteError>;
 pub(super) struct Call {
     pub(super) writes: Vec<Write>,
     pub(super) answer: oneshot::Sender<Answer>,
+}
+
+impl Call {
+    fn bytes(&self) -> usize {
+        let size = |write: &Write| match &write.action {
+            Action::Put(body) => body.size(),
+            Action::Delete => 0,
+        };
+        self.writes.iter().map(size).sum()
+    }
 }
 
 /// The calls that wait; one writer at a time takes some.
@@ -112,11 +124,12 @@ impl Writer {
                 calls.recv().await?
             }
         };
-        let mut versions = first.writes.len();
+        let (mut versions, mut bytes) = (first.writes.len(), first.bytes());
         let mut group = vec![first];
-        while group.len() < CALLS_A_COMMIT && versions < VERSIONS_A_COMMIT {
+        while group.len() < CALLS_A_COMMIT && versions < VERSIONS_A_COMMIT && bytes < BYTES_A_COMMIT {
             let Ok(call) = calls.try_recv() else { break };
             versions += call.writes.len();
+            bytes += call.bytes();
             group.push(call);
         }
         Some(group)
