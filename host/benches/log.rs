@@ -116,6 +116,8 @@ fn put(id: &str, body: &Arc<Body>) -> Outcome<Write> {
         action: Action::Put(body.clone()),
         matcher,
         source: None,
+        tokens: Vec::new(),
+        finding: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lakefeed_tests::{Client, Host, Site, program};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// As many connections as are opened at once.
 const CONNECTIONS: usize = 10_000;
@@ -145,6 +145,91 @@ fn of_many_clients_that_change_one_version_one_succeeds_and_the_others_are_told(
     answers.sort_unstable();
     assert_eq!(answers[0], 200);
     assert!(answers[1..].iter().all(|status| *status == 412), "{answers:?}");
+}
+
+#[test]
+fn of_many_clients_that_create_by_one_identifier_one_creates_and_the_others_are_answered_it() {
+    let site = Site::patients();
+    let host = site.start();
+    let base = host.base();
+    let create = |number: usize| {
+        let body = json!({ "resourceType": "Patient", "gender": if number < 8 { "male" } else { "female" },
+            "identifier": [{ "system": "urn:mrn", "value": "1" }] });
+        let headers = [
+            ("content-type", "application/fhir+json"),
+            ("if-none-exist", "identifier=urn:mrn|1"),
+        ];
+        let body = body.to_string().into_bytes();
+        let answer = Client::new(base).send(reqwest::Method::POST, "Patient", &headers, body);
+        (answer.status, answer.json()["id"].clone())
+    };
+    let mut answers: Vec<(u16, Value)> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..16)
+            .map(|number| scope.spawn(move || create(number)))
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    answers.sort_unstable_by_key(|(status, _)| std::cmp::Reverse(*status));
+    assert_eq!(answers[0].0, 201, "{answers:?}");
+    assert!(
+        answers[1..]
+            .iter()
+            .all(|(status, id)| *status == 200 && *id == answers[0].1),
+        "{answers:?}"
+    );
+    assert_eq!(
+        host.get("Patient?identifier=urn:mrn%7C1").expect(200).json()["total"],
+        1
+    );
+}
+
+#[test]
+fn of_many_clients_that_patch_one_resource_all_get_their_word() {
+    let site = Site::patients();
+    let host = site.start();
+    host.put(
+        "Patient/p-1",
+        &json!({ "resourceType": "Patient", "id": "p-1", "name": [{ "family": "Ash" }] }),
+    )
+    .expect(201);
+    let base = host.base();
+    let patch = |number: usize| {
+        let headers = [("content-type", "application/json-patch+json")];
+        let body = json!([{ "op": "add", "path": "/name/-", "value": { "family": format!("F{number}") } }]);
+        let body = body.to_string().into_bytes();
+        let answer = Client::new(base).send(reqwest::Method::PATCH, "Patient/p-1", &headers, body);
+        answer.expect(200);
+    };
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            scope.spawn(move || patch(number));
+        }
+    });
+    let patient = host.get("Patient/p-1").expect(200).json();
+    assert_eq!(patient["name"].as_array().unwrap().len(), 17);
+    assert_eq!(host.get("Patient/p-1/_history").expect(200).json()["total"], 17);
+}
+
+#[test]
+fn a_patch_that_copies_itself_is_refused_and_costs_little() {
+    let site = Site::patients();
+    let host = site.start();
+    host.put(
+        "Patient/p-1",
+        &json!({ "resourceType": "Patient", "id": "p-1", "name": [{ "family": "Ash" }] }),
+    )
+    .expect(201);
+    let doubling = json!({ "op": "copy", "from": "/name", "path": "/name/-" });
+    let patch = Value::Array(vec![doubling; 1000]).to_string().into_bytes();
+    let headers = [("content-type", "application/json-patch+json")];
+    let before = host.memory().1;
+    for _ in 0..10 {
+        host.send(reqwest::Method::PATCH, "Patient/p-1", &headers, patch.clone())
+            .expect(422);
+    }
+    let grown = host.memory().1.saturating_sub(before);
+    assert!(grown < 512 * 1024 * 1024, "{grown} bytes");
+    assert_eq!(host.get("Patient/p-1/_history").expect(200).json()["total"], 1);
 }
 
 #[test]

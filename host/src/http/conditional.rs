@@ -22,7 +22,7 @@ use super::search::is_about_the_answer;
 use super::{App, interact, patch, respond, whole, write};
 
 /// How often a write is decided because others change what it was decided by. Each time one of them gets through.
-pub(super) const ATTEMPTS: usize = 20;
+pub(super) const ATTEMPTS: usize = 64;
 /// The most resources that one request deletes.
 const MAX_DELETED: usize = 1000;
 /// Resources read at a time where all of a type are looked at.
