@@ -228,7 +228,7 @@ fn a_patch_that_copies_itself_is_refused_and_costs_little() {
             .expect(422);
     }
     let grown = host.memory().1.saturating_sub(before);
-    assert!(grown < 512 * 1024 * 1024, "{grown} bytes");
+    assert!(grown < 64 * 1024 * 1024, "{grown} bytes");
     assert_eq!(host.get("Patient/p-1/_history").expect(200).json()["total"], 1);
 }
 

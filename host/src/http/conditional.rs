@@ -301,14 +301,20 @@ async fn on_type_now(app: &Arc<App>, ask: &Ask, resource_type: &str) -> Result<R
     if resource_type == DESTINATION && ask.method != Method::DELETE {
         return Err(Outcome::method_not_allowed(destination::METHODS));
     }
-    // Without criteria all resources of the type would be meant.
-    let none = || Outcome::method_not_allowed("GET, POST, PUT, PATCH, DELETE");
+    const ALLOWED: &str = "GET, POST, PUT, PATCH, DELETE";
+    if !matches!(ask.method, Method::PUT | Method::PATCH | Method::DELETE) {
+        return Err(Outcome::method_not_allowed(ALLOWED));
+    }
+    let none = || {
+        let text = "without criteria all resources of the type would be meant; say which, as `?identifier=system|value`";
+        let outcome = Outcome::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", text);
+        outcome.allowing(ALLOWED)
+    };
     let criteria = criteria(resource_type, &ask.query)?.ok_or_else(none)?;
     match ask.method {
         Method::PUT => update(app, ask, &criteria).await,
         Method::PATCH => patch::found(app, ask, &criteria).await,
-        Method::DELETE => delete(app, ask, &criteria).await,
-        _ => Err(none()),
+        _ => delete(app, ask, &criteria).await,
     }
 }
 

@@ -107,6 +107,14 @@ impl Outcome {
         }
     }
 
+    /// The same with the `Allow` header, which a 405 has.
+    pub(super) fn allowing(self, allowed: &'static str) -> Self {
+        Self {
+            header: Some((ALLOW, HeaderValue::from_static(allowed))),
+            ..self
+        }
+    }
+
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized() -> Self {
         Self {

@@ -10,12 +10,13 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use crate::change::{ResourceKey, Version};
 use crate::intake;
 use crate::intake::criteria::Criteria;
-use crate::intake::patch::{Patch, Patched};
-use crate::log::{Finding, Precondition, Refused, Write, WriteError, Written};
+use crate::intake::patch::{Patch, PatchRefusal, Patched};
+use crate::log::{Finding, Precondition, Refused, WriteError, Written};
 
 use super::ask::{Ask, is_json};
 use super::conditional::{self, ATTEMPTS};
@@ -41,27 +42,50 @@ pub(super) async fn found(app: &Arc<App>, ask: &Ask, criteria: &Criteria) -> Res
     answer(app, ask, &Target::Criteria(criteria)).await
 }
 
-/// Reads the patch that a request holds; its media type says which kind it is, or its form where that says only
-/// JSON.
-pub(super) fn of(ask: &Ask) -> Result<Patch, Outcome> {
-    let media_type = ask.media_type().unwrap_or_default();
-    match media_type.as_str() {
-        "application/json-patch+json" => Ok(Patch::json(&ask.body)?),
-        "application/merge-patch+json" => Ok(Patch::merge(&ask.body)?),
-        generic if is_json(generic) => guessed(&ask.body),
-        _ => Err(Outcome::unsupported_patch()),
+/// Bytes of texts that patches are worked on at once, in KiB. The trees made of them are many times as large.
+const WORKED_ON_KIB: u32 = 32 * 1024;
+static WORKED_ON: Semaphore = Semaphore::const_new(WORKED_ON_KIB as usize);
+
+/// The kind of a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Merge,
+}
+
+impl Kind {
+    /// What the media type says, or the form where that says only JSON: a list is a JSON Patch, an object a merge
+    /// patch, but for Parameters, which are a FHIRPath patch.
+    fn of(ask: &Ask) -> Result<Self, Outcome> {
+        let media_type = ask.media_type().unwrap_or_default();
+        match media_type.as_str() {
+            "application/json-patch+json" => Ok(Self::Json),
+            "application/merge-patch+json" => Ok(Self::Merge),
+            generic if is_json(generic) => match ask.body.trim_ascii_start().starts_with(b"{") {
+                true if is_parameters(&ask.body) => Err(Outcome::unsupported_patch()),
+                true => Ok(Self::Merge),
+                false => Ok(Self::Json),
+            },
+            _ => Err(Outcome::unsupported_patch()),
+        }
+    }
+
+    fn read(self, text: &[u8]) -> Result<Patch, PatchRefusal> {
+        match self {
+            Self::Json => Patch::json(text),
+            Self::Merge => Patch::merge(text),
+        }
     }
 }
 
-/// What a patch makes of a version: the write, which depends on that version; none when it changes nothing.
-pub(super) async fn decide(app: &App, patch: &Patch, version: &Version) -> Result<Option<Write>, Outcome> {
-    let Some(text) = patched(app, patch, version).await? else {
-        return Ok(None);
-    };
-    let key = &version.key;
-    let body = write::check(app, &text, key.resource_type()).await?;
-    let unchanged = Precondition::VersionIs(version.sequence);
-    Ok(Some(app.intake.update(key.id(), body, unchanged)?))
+fn is_parameters(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        resource_type: Option<String>,
+    }
+    let typed = serde_json::from_slice::<Typed>(text);
+    typed.is_ok_and(|typed| typed.resource_type.as_deref() == Some("Parameters"))
 }
 
 /// What is patched.
@@ -85,14 +109,14 @@ impl Target<'_> {
 }
 
 async fn answer(app: &Arc<App>, ask: &Ask, target: &Target<'_>) -> Result<Response, Outcome> {
-    let patch = of(ask)?;
+    let kind = Kind::of(ask)?;
     let precondition = write::precondition(ask)?;
     for _ in 0..ATTEMPTS {
         let (version, finding) = target.current(app).await?;
         check_precondition(precondition, &version)?;
         let answer = match intake::is_own_type(version.key.resource_type()) {
-            true => put_definition(app, ask, &patch, &version).await?,
-            false => put(app, ask, &patch, &version, finding).await?,
+            true => put_definition(app, ask, kind, &version).await?,
+            false => put(app, ask, kind, &version, finding).await?,
         };
         if let Some(response) = answer {
             return Ok(response);
@@ -105,13 +129,17 @@ async fn answer(app: &Arc<App>, ask: &Ask, target: &Target<'_>) -> Result<Respon
 async fn put(
     app: &App,
     ask: &Ask,
-    patch: &Patch,
+    kind: Kind,
     version: &Version,
     finding: Option<Arc<Finding>>,
 ) -> Result<Option<Response>, Outcome> {
-    let Some(mut write) = decide(app, patch, version).await? else {
+    let Some(text) = patched(ask, kind, version).await? else {
         return Ok(Some(respond::written(ask, StatusCode::OK, version)));
     };
+    let key = &version.key;
+    let body = write::check(app, &text, key.resource_type()).await?;
+    let unchanged = Precondition::VersionIs(version.sequence);
+    let mut write = app.intake.update(key.id(), body, unchanged)?;
     write.finding = finding;
     match app.write(write).await {
         Ok(Written::Version { version, .. }) => Ok(Some(respond::written(ask, StatusCode::OK, &version))),
@@ -128,10 +156,10 @@ async fn put(
 async fn put_definition(
     app: &Arc<App>,
     ask: &Ask,
-    patch: &Patch,
+    kind: Kind,
     version: &Version,
 ) -> Result<Option<Response>, Outcome> {
-    let Some(body) = patched(app, patch, version).await? else {
+    let Some(body) = patched(ask, kind, version).await? else {
         return Ok(Some(respond::written(ask, StatusCode::OK, version)));
     };
     let mut update = Ask { body, ..ask.clone() };
@@ -148,12 +176,21 @@ async fn put_definition(
     }
 }
 
-/// The text that a patch makes of a version; none when it changes nothing.
-async fn patched(app: &App, patch: &Patch, version: &Version) -> Result<Option<Bytes>, Outcome> {
-    let (patch, version) = (patch.clone(), version.clone());
-    let most = app.intake.max_resource_bytes();
-    // Even a small patch may copy much.
-    let applied = tokio::task::spawn_blocking(move || patch.apply(&version, most)).await;
+/// The text that the patch makes of a version; none when it changes nothing.
+async fn patched(ask: &Ask, kind: Kind, version: &Version) -> Result<Option<Bytes>, Outcome> {
+    let (text, version) = (ask.body.clone(), version.clone());
+    let kib = (text.len() + 2 * version.resource.len()) / 1024 + 64;
+    let share = u32::try_from(kib).unwrap_or(WORKED_ON_KIB).min(WORKED_ON_KIB);
+    let share = WORKED_ON
+        .acquire_many(share)
+        .await
+        .map_err(|_| Outcome::internal())?;
+    // Even a small patch may touch much. The share goes with the work, which goes on when the client has left.
+    let work = move || {
+        let _share = share;
+        kind.read(&text)?.apply(&version)
+    };
+    let applied = tokio::task::spawn_blocking(work).await;
     match applied.map_err(|_| Outcome::internal())?? {
         Patched::Same => Ok(None),
         Patched::Text(text) => Ok(Some(text.into())),
@@ -169,23 +206,4 @@ fn check_precondition(precondition: Precondition, version: &Version) -> Result<(
         _ => return Ok(()),
     };
     Err(WriteError::Refused { index: 0, refused }.into())
-}
-
-/// The patch that a body of no stated kind is: a list is a JSON Patch, an object a merge patch, but for Parameters,
-/// which are a FHIRPath patch.
-fn guessed(body: &[u8]) -> Result<Patch, Outcome> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Typed {
-        resource_type: Option<String>,
-    }
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Ok(Patch::json(body)?);
-    }
-    match serde_json::from_slice::<Typed>(body) {
-        Ok(typed) if typed.resource_type.as_deref() == Some("Parameters") => {
-            Err(Outcome::unsupported_patch())
-        }
-        _ => Ok(Patch::merge(body)?),
-    }
 }

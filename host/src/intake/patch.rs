@@ -17,6 +17,8 @@ mod numbers;
 
 /// The most operations of one JSON Patch.
 pub const MAX_OPERATIONS: usize = 1000;
+/// What a JSON Patch may copy of any resource; of a longer one it may copy as much as there is.
+const MIN_COPIED_BYTES: usize = 64 * 1024;
 
 /// A patch that was read and can be applied any number of times.
 #[derive(Clone, Debug)]
@@ -123,13 +125,15 @@ impl Patch {
         }
     }
 
-    /// Applies the patch to a version; what it copies may have `max_bytes` altogether.
-    pub fn apply(&self, version: &Version, max_bytes: usize) -> Result<Patched, PatchRefusal> {
+    /// Applies the patch to a version. The trees that this makes are many times as large as the texts of the version
+    /// and the patch, so callers bound how many of them they make at once; copies at most double the resource.
+    pub fn apply(&self, version: &Version) -> Result<Patched, PatchRefusal> {
         let answered = created_at::inject(&version.resource, version.created_at);
         let before: Value = numbers::parse(&answered).map_err(|_| PatchRefusal::NotAnObject)?;
         let mut after = before.clone();
+        let copied = answered.len().max(MIN_COPIED_BYTES);
         match &self.0 {
-            Kind::Operations(operations) => apply(operations, &mut after, max_bytes)?,
+            Kind::Operations(operations) => apply(operations, &mut after, copied)?,
             Kind::Merge(patch) => json_patch::merge(&mut after, patch),
         }
         check_fixed(&before, &after)?;
@@ -146,8 +150,7 @@ fn parse(text: &[u8]) -> Result<Value, PatchRefusal> {
     numbers::parse(text).map_err(|_| PatchRefusal::NotAnObject)
 }
 
-fn apply(operations: &[PatchOperation], resource: &mut Value, max_bytes: usize) -> Result<(), PatchRefusal> {
-    let mut left = max_bytes;
+fn apply(operations: &[PatchOperation], resource: &mut Value, mut left: usize) -> Result<(), PatchRefusal> {
     for (index, operation) in operations.iter().enumerate() {
         if !fits(operation, resource, &mut left) {
             return Err(PatchRefusal::TooLarge { index });

@@ -281,7 +281,7 @@ async fn conditional_delete_of_a_whole_type_is_405() {
     ] {
         let answer = host.ask(line, "").await;
         assert_eq!(answer.outcome(), "405 not-supported", "{line}");
-        assert_eq!(answer.header("allow"), "GET, POST");
+        assert!(answer.text().contains("criteria"), "{}", answer.text());
     }
     assert_eq!(host.patients().await, 1);
     host.stop().await;

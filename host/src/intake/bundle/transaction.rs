@@ -259,9 +259,7 @@ impl Deciding<'_> {
             }
             stated => stated,
         };
-        let patched = one
-            .patch()?
-            .apply(&version, self.around.intake.max_resource_bytes());
+        let patched = one.patch()?.apply(&version);
         let text = match patched.map_err(|refusal| one.at("resource", refusal))? {
             Patched::Text(text) => Bytes::from(text),
             Patched::Same => {

@@ -21,7 +21,7 @@ fn version(rest: &str) -> Version {
 /// What a patch makes of `{…,"a":1.00,"list":[1,2]}`: the members behind `meta`, `same`, or the refusal's code.
 fn outcome(patch: Result<Patch, PatchRefusal>) -> String {
     let version = version(r#","a":1.00,"list":[1,2]"#);
-    match patch.and_then(|patch| patch.apply(&version, 10_000)) {
+    match patch.and_then(|patch| patch.apply(&version)) {
         Ok(Patched::Same) => "same".to_owned(),
         Ok(Patched::Text(text)) => {
             let stripped = created_at::strip(&text).into_owned();
