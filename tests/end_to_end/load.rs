@@ -33,18 +33,33 @@ pub(super) fn configure(site: &Site) {
 }
 
 /// Holds the table against what the clients saw: each write that was acknowledged is there exactly once, and nothing is
-/// that nobody wrote. Answers how many were acknowledged.
-pub(super) fn compare(seen: &Seen, judge: &Judge, site: &Site) -> u64 {
+/// that nobody wrote. Answers the figures.
+pub(super) fn compare(seen: &Seen, judge: &Judge, site: &Site) -> Compared {
     let table = site.path("lake/patients");
     let rows = judge.query(&table, "SELECT id, version, is_deleted FROM t").rows;
-    println!(
-        "{} writes acknowledged, {} without an answer, {} rows",
-        seen.acknowledged.len(),
-        seen.unknown.len(),
-        rows.len()
-    );
     compare_rows(seen, &rows);
-    seen.acknowledged.len() as u64
+    Compared {
+        acknowledged: seen.acknowledged.len() as u64,
+        unknown: seen.unknown.len(),
+        rows: rows.len(),
+    }
+}
+
+/// How much was compared.
+pub(super) struct Compared {
+    pub(super) acknowledged: u64,
+    unknown: usize,
+    rows: usize,
+}
+
+impl std::fmt::Display for Compared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{} writes acknowledged, {} without an answer, {} rows",
+            self.acknowledged, self.unknown, self.rows
+        )
+    }
 }
 
 fn compare_rows(seen: &Seen, rows: &[Vec<Option<String>>]) {

@@ -42,8 +42,9 @@ fn every_acknowledged_write_is_in_the_table_exactly_once_however_often_the_host_
     host.wait_until_ready();
     let seen = load.stop();
     host.wait_until_delivered("patients");
-    let written = load::compare(&seen, &judge, &site);
-    assert!(written > kills, "hardly anything was written");
+    let compared = load::compare(&seen, &judge, &site);
+    println!("{compared}");
+    assert!(compared.acknowledged > kills, "hardly anything was written");
 }
 
 /// Kills the host a moment from now, sometimes while it is still starting, and starts it again.

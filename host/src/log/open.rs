@@ -13,7 +13,7 @@ pub enum StoreUrl {
     /// One SQLite file: `sqlite://lakefeed.db`, or `sqlite:///var/lib/lakefeed/lakefeed.db`.
     Sqlite(PathBuf),
     /// A PostgreSQL database: `postgres://lakefeed@db.example:5432/lakefeed?sslmode=verify-full`.
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
 }
 
 impl StoreUrl {
@@ -25,7 +25,7 @@ impl StoreUrl {
             .ok_or_else(|| refused("has no scheme; write `sqlite://lakefeed.db`"))?;
         match scheme {
             "sqlite" => parse_sqlite(rest),
-            "postgres" | "postgresql" => PostgresUrl::parse(url).map(Self::Postgres),
+            "postgres" | "postgresql" => PostgresUrl::parse(url).map(|url| Self::Postgres(Box::new(url))),
             _ => Err(refused(
                 "has an unknown scheme; stores are named `sqlite://FILE` or `postgres://USER@HOST:5432/DATABASE`",
             )),

@@ -10,7 +10,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a harness that cannot go on ends the test, and says why"
 )]

@@ -151,9 +151,7 @@ impl Feeds {
 
     /// Takes one resource: of this type and id, where the address says them.
     pub async fn put(&self, address: Option<(&str, &str)>, text: &[u8]) -> Result<Received, FeedError> {
-        let write = self
-            .resource(address, text)
-            .map_err(|refusal| At::alone(refusal))?;
+        let write = self.resource(address, text).map_err(At::alone)?;
         let received = self.write(vec![write]).await?;
         self.count(&received);
         Ok(received)

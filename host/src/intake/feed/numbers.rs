@@ -49,10 +49,11 @@ impl Numbers {
         }
         match (since_start, self.last) {
             (Some(count), Some(last)) if count > last => {
-                gaps.extend(self.reach(count.saturating_add(1)).map(|gap| {
+                let gap = self.reach(count.saturating_add(1));
+                if gap.is_some() {
                     self.last = Some(count);
-                    gap
-                }))
+                }
+                gaps.extend(gap);
             }
             (Some(count), None) => self.last = Some(count),
             _ => {}

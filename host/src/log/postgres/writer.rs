@@ -277,10 +277,9 @@ impl Writer {
                 Ok((mut connection, Identity::Same)) => {
                     let is_there = is_there(place, &mut connection).await;
                     self.connection = Some(connection);
-                    match is_there.ok()? {
-                        Some(is_there) => return Some(is_there),
-                        // Still under way.
-                        None => {}
+                    // None: it is still under way.
+                    if let Some(is_there) = is_there.ok()? {
+                        return Some(is_there);
                     }
                 }
                 Ok(_) => return None,

@@ -31,7 +31,7 @@ async fn a_log_of_many_partitions_reads_like_one() {
         .unwrap();
     for round in 0..40 {
         let write = |number: usize| Write {
-            matcher: topics(if number % 2 == 0 { &["even"] } else { &[] }),
+            matcher: topics(if number.is_multiple_of(2) { &["even"] } else { &[] }),
             ..put(
                 &format!("p{}", (number * 7 + round) % 5),
                 &format!("{round}-{number}"),
