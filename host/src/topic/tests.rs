@@ -198,3 +198,25 @@ fn a_misspelt_member_is_refused_with_the_one_that_was_meant() {
         ]
     );
 }
+
+#[test]
+fn the_hosts_own_topic_wants_all_of_a_type_whoever_wrote_it_and_has_no_url() {
+    let topics = Topics::default();
+    topics.put(topic(json!({ "resource": "Observation" })));
+    topics.put(Topic::of_type("own/Observation", "Observation"));
+    let made = version(VersionStatus::Created, observation("final"));
+    let mut matched = topics.matched(None, &made);
+    assert!(matched.topics.contains(&"own/Observation".to_owned()));
+    assert_eq!(matched.topics_known, 5, "it is no topic that was asked");
+    // Written by a host that did not have it.
+    matched.topics.clear();
+    matched.topics_known = u64::MAX - 1;
+    let change = Change {
+        offset: Offset::START,
+        version: made,
+        matched,
+        previous: None,
+    };
+    assert_eq!(topics.wants("own/Observation", &change, None), Decision::Wanted);
+    assert!(topics.by_url("").is_none());
+}

@@ -185,3 +185,32 @@ async fn a_database_that_restarts_is_waited_for_and_nothing_is_missed() {
     assert_eq!(bench.sql("SELECT id FROM sof.patients"), "b");
     bench.close().await;
 }
+
+#[tokio::test]
+async fn a_switch_waits_for_the_queries_that_run_and_later_ones_hardly_wait() {
+    let Some(bench) = Bench::new().await else {
+        return skipped();
+    };
+    bench.put("a", json!({ "gender": "female" })).await;
+    let first = view(1, columns(&["id"]));
+    bench.keep(&first).await;
+    let pool = sqlx::PgPool::connect(&bench.server.url(&bench.database))
+        .await
+        .unwrap();
+    let mut query = pool.begin().await.unwrap();
+    let read = "SELECT count(*) FROM sof.patients";
+    let count: i64 = sqlx::query_scalar(read).fetch_one(&mut *query).await.unwrap();
+    let second = then(&first, columns(&["gender"]));
+    bench.tables.keep(&second).await.unwrap();
+    let reason = held(&bench, &second).await.reason.unwrap();
+    assert!(
+        reason.contains("a query that is still running holds it"),
+        "{reason}"
+    );
+    assert_eq!(bench.sql(read), count.to_string(), "others read on");
+    query.commit().await.unwrap();
+    bench.settle(&second).await;
+    assert_eq!(bench.sql("SELECT gender FROM sof.patients"), "female");
+    pool.close().await;
+    bench.close().await;
+}
