@@ -146,11 +146,6 @@ impl Collector {
         self.through
     }
 
-    /// Whether no change with rows was taken.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.fill.is_empty()
-    }
-
     /// Whether the rows cannot grow further, whatever the limits are.
     pub(crate) fn is_full_by_memory(&self) -> bool {
         self.is_full
@@ -159,11 +154,6 @@ impl Collector {
     /// Whether no further change is to be taken.
     pub(crate) fn is_full(&self, limits: &BatchLimits) -> bool {
         self.is_full || self.fill.is_full(limits) || self.settled.len() >= MOST_SETTLED
-    }
-
-    /// How many changes and bytes there is room for.
-    pub(crate) fn room(&self, limits: &BatchLimits) -> (usize, usize) {
-        self.fill.room(limits)
     }
 
     /// When the batch must be closed: an interval after its first change with rows, and without any of those

@@ -13,8 +13,9 @@
 //! rows. So each *physical* write has a number of its own, bound to exact bounds before it begins:
 //!
 //! 1. The bounds (the offset behind which the write begins, the offset of its last change, the number) are
-//!    persisted by `plan_batch`, then the rows are written, then the ack moves the offset to the end of the
-//!    bounds and retires the number in one transaction.
+//!    persisted, then the rows are written, then the ack moves the offset to the end of the bounds and retires the
+//!    number in one transaction. The bounds of the write after it are persisted in that transaction too where they
+//!    are known by then, else by `plan_batch`; no write begins before.
 //! 2. While the end of a write is unknown (a crash, a timeout, a lost answer), its bounds stand: the same changes
 //!    are written under the same number until the writer gives a certain answer. After a crash they are read from
 //!    the record and taken again, with the view that they were planned with, whatever the batch limits or the
@@ -33,7 +34,9 @@
 //! # In order
 //!
 //! A batch is a contiguous stretch of the log, writes are cut between changes and follow one another, so that
-//! the versions of a resource reach the target in the order in which they were made.
+//! the versions of a resource reach the target in the order in which they were made. While one batch is written the
+//! next one is read and flattened, and no more than that: it has no number until its bounds are persisted, and is
+//! thrown away when the view has changed meanwhile or the worker ends.
 //!
 //! # Who does what
 //!

@@ -1,11 +1,10 @@
-//! One destination's loop: take the view, collect a batch, deliver it, until something ends it.
+//! One destination's loop: take the view, collect a batch, deliver it while the next one is collected, until something
+//! ends it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lakefeed_plugin_api::{Category, PluginError, Retry, WriterProfile};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::brake::Brake;
@@ -15,10 +14,11 @@ use super::interrupt::{Halt, Interrupt, words};
 use super::retry::{BACKOFF, Decision, Tried, decide};
 use super::spec::{DestinationSpec, MaterializedView};
 use super::tail::TailReader;
+use super::take::{Taker, Turn};
 use super::target::{Target, Targets};
 use super::timed::Timed;
-use crate::change::{Change, Offset, Timestamp};
-use crate::log::{Counters, DestinationRecord, DestinationState, Fence, LastError, Log};
+use crate::change::Timestamp;
+use crate::log::{Counters, DestinationRecord, DestinationState, Fence, LastError, Log, LogError};
 use crate::status::{Live, LiveState};
 use crate::topic::Topics;
 
@@ -42,18 +42,14 @@ pub(super) struct Worker {
     pub(super) brake: Brake,
     /// What was counted and not yet persisted.
     pub(super) pending: Counters,
-    /// Read and not yet taken; directly behind the offset or the batch that is being collected.
-    pub(super) unread: VecDeque<Arc<Change>>,
-    pub(super) head: watch::Receiver<Offset>,
-    pub(super) view: Option<Ready>,
+    view: Option<Ready>,
     /// What the writer said when it was opened; none while it is not open.
     profile: Option<WriterProfile>,
 }
 
 /// A view, ready to be written in.
-pub(super) struct Ready {
+struct Ready {
     version: u64,
-    pub(super) flattener: Flattener,
     shape: Shape,
     /// Whether table and writer have its shape.
     is_current: bool,
@@ -71,7 +67,6 @@ impl Worker {
         let target = Timed::new(shared.targets.target(&spec), spec.target.call_timeout);
         Ok(Self {
             brake: Brake::new(spec.target.max_consecutive_refusals),
-            head: shared.log.head(),
             spec,
             shared,
             live,
@@ -80,7 +75,6 @@ impl Worker {
             fence,
             record,
             pending: Counters::default(),
-            unread: VecDeque::new(),
             view: None,
             profile: None,
         })
@@ -105,58 +99,63 @@ impl Worker {
         if self.record.state != DestinationState::Active {
             return Err(Interrupt::Stopped);
         }
+        let mut taker = Taker::new(&self.spec, &self.shared, &self.stop);
         if let Some(planned) = self.record.planned {
-            self.take_planned_view(planned.view).await?;
-            let batch = self.collect_again(planned).await?;
+            self.take_planned_view(planned.view, &mut taker).await?;
+            let batch = taker.collect_again(planned).await?;
             self.deliver_again(batch, planned).await?;
         }
         loop {
-            self.take_view().await?;
-            let batch = self.collect().await?;
-            self.deliver(batch).await?;
+            self.take_view(&mut taker).await?;
+            let batch = taker.collect(self.record.offset, &Turn::mine()).await?;
+            self.deliver_on(batch, &mut taker).await?;
         }
     }
 
     // ---- the view and the target
 
     /// Takes up the view as it was last materialised. Called at batch boundaries only.
-    async fn take_view(&mut self) -> Result<(), Interrupt> {
+    async fn take_view(&mut self, taker: &mut Taker) -> Result<(), Interrupt> {
         let newest = Arc::clone(&self.spec.view.borrow_and_update());
-        self.take_up(&newest).await
+        self.take_up(&newest, taker).await
     }
 
     /// Takes up the view that a batch was planned with. A writer that has the batch answers for the rows that this
     /// view made; those of another one would be counted and lost.
-    async fn take_planned_view(&mut self, version: u64) -> Result<(), Interrupt> {
+    async fn take_planned_view(&mut self, version: u64, taker: &mut Taker) -> Result<(), Interrupt> {
         let newest = Arc::clone(&self.spec.view.borrow_and_update());
         let planned = newest.in_version(version);
         if planned.is_none() && version != 0 {
             self.record_failure("DELIVERY-013", gone_view(&newest, version))
                 .await?;
         }
-        self.take_up(planned.as_ref().unwrap_or(&newest)).await
+        self.take_up(planned.as_ref().unwrap_or(&newest), taker).await
     }
 
-    async fn take_up(&mut self, materialized: &MaterializedView) -> Result<(), Interrupt> {
+    async fn take_up(&mut self, materialized: &MaterializedView, taker: &mut Taker) -> Result<(), Interrupt> {
         if self
             .view
             .as_ref()
             .is_none_or(|ready| ready.version != materialized.version)
         {
             let mut tried = Tried::default();
-            let ready = loop {
+            let (ready, flattener) = loop {
                 match self.prepare(materialized).await? {
                     Ok(ready) => break ready,
                     Err(error) => self.react(&error, &mut tried).await?,
                 }
             };
             self.view = Some(ready);
+            taker.make_rows_with(flattener, materialized.version);
         }
         self.ensure_open().await
     }
 
     /// Compiles a view, has it mapped and readies the rows' builder.
-    async fn prepare(&mut self, view: &MaterializedView) -> Result<Result<Ready, PluginError>, Interrupt> {
+    async fn prepare(
+        &mut self,
+        view: &MaterializedView,
+    ) -> Result<Result<(Ready, Flattener), PluginError>, Interrupt> {
         let compiled = flatten::compile(&view.definition).map_err(|errors| {
             let code = errors.errors.first().map(|error| error.code.to_string());
             halt(code.as_deref().unwrap_or("DELIVERY-001"), errors.to_string())
@@ -186,12 +185,12 @@ impl Worker {
             schema: flattener.schema(),
             schema_id,
         };
-        Ok(Ok(Ready {
+        let ready = Ready {
             version: view.version,
-            flattener,
             shape,
             is_current: false,
-        }))
+        };
+        Ok(Ok((ready, flattener)))
     }
 
     /// Brings table and writer to the view's shape if they are not: a first time, for another view, after a write
@@ -302,7 +301,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn persist_halt(&mut self, halt: &Halt) -> Result<(), crate::log::LogError> {
+    async fn persist_halt(&mut self, halt: &Halt) -> Result<(), LogError> {
         let error = LastError {
             at: Timestamp::now(),
             code: halt.code.clone(),
@@ -315,29 +314,44 @@ impl Worker {
             .await
     }
 
-    /// Calls the store until it does not fail in passing. What was written to a target is thus never written
-    /// again only because the store was away.
     pub(super) async fn stored<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, Interrupt>
     where
-        Call: Future<Output = Result<T, crate::log::LogError>>,
+        Call: Future<Output = Result<T, LogError>>,
     {
-        loop {
-            match call().await {
-                Err(error) if error.is_retryable() => {
-                    tracing::warn!(destination = self.spec.id, %error, "the store fails, trying again");
-                    self.pause(BACKOFF).await?;
-                }
-                answer => return Ok(answer?),
-            }
-        }
+        stored(&self.spec.id, &self.stop, call).await
     }
 
     pub(super) async fn pause(&self, wait: Duration) -> Result<(), Interrupt> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(Interrupt::Stopped),
-            () = tokio::time::sleep(wait) => Ok(()),
+        pause(&self.stop, wait).await
+    }
+}
+
+/// Calls the store until it does not fail in passing. What was written to a target is thus never written again only
+/// because the store was away.
+pub(super) async fn stored<T, Call>(
+    destination: &str,
+    stop: &CancellationToken,
+    call: impl Fn() -> Call,
+) -> Result<T, Interrupt>
+where
+    Call: Future<Output = Result<T, LogError>>,
+{
+    loop {
+        match call().await {
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(destination, %error, "the store fails, trying again");
+                pause(stop, BACKOFF).await?;
+            }
+            answer => return Ok(answer?),
         }
+    }
+}
+
+async fn pause(stop: &CancellationToken, wait: Duration) -> Result<(), Interrupt> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(Interrupt::Stopped),
+        () = tokio::time::sleep(wait) => Ok(()),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Delivers one batch: plan, write, use the answer, ack; until every change of it is settled.
+//! Delivers batches, one after the other: plan, write, use the answer, ack; until every change of one is settled.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use futures::future::{Either, select};
 use lakefeed_plugin_api::{
     BatchMeta, Category, Deadline, Durability, PluginError, Refusal, Source, WriteAck,
 };
@@ -14,6 +15,7 @@ use super::collect::{ChangeBatch, FlatChange};
 use super::interrupt::{Halt, Interrupt, words};
 use super::letter::dead_letter;
 use super::retry::{BACKOFF, Decision, Tried, decide, is_outcome_unknown};
+use super::take::{Taker, Turn};
 use super::target::Target;
 use super::worker::{Worker, halt};
 use crate::batch::{WriteLimits, cut};
@@ -30,6 +32,15 @@ struct Delivery {
     /// Whether the current span's bounds are persisted.
     is_planned: bool,
     evolved: bool,
+    /// Whether it was collected while no other batch was on its way.
+    is_first: bool,
+}
+
+/// An ack that is still to be stored.
+struct Owed {
+    through: Offset,
+    dead_letters: Vec<NewDeadLetter>,
+    batch_done: bool,
 }
 
 /// One write of a batch: the changes, their rows and where the offset stands once they are settled.
@@ -45,25 +56,102 @@ impl Span {
 }
 
 impl Worker {
-    /// Delivers a new batch, in as many writes as the target's limits ask for.
-    pub(super) async fn deliver(&mut self, batch: ChangeBatch) -> Result<(), Interrupt> {
-        let profile = self.profile();
+    /// Delivers batch after batch, each while the next one is collected, until another view is to be taken up.
+    pub(super) async fn deliver_on(
+        &mut self,
+        batch: ChangeBatch,
+        taker: &mut Taker,
+    ) -> Result<(), Interrupt> {
+        let mut delivery = self.begin(batch);
+        // What was planned is written; what was only collected is collected again, with the newer view.
+        while delivery.is_first || delivery.is_planned || !self.is_view_stale() {
+            let (after, turn) = (delivery.batch.through, Turn::later());
+            let collecting = Box::pin(taker.collect(after, &turn));
+            let (owed, collected) = self.send_while(delivery, collecting).await?;
+            delivery = match collected {
+                Ok(batch) => self.settle_before(owed, batch).await?,
+                Err(collecting) => {
+                    self.settle(owed, None).await?;
+                    turn.begin();
+                    let batch = collecting.await?;
+                    self.begin(batch)
+                }
+            };
+            delivery.is_first = false;
+        }
+        taker.forget();
+        Ok(())
+    }
+
+    /// Settles a batch while the next one is collected: what is owed for it, and the next one or its collecting as
+    /// far as it has come. What went wrong with the next one waits until this one is settled.
+    async fn send_while<C>(
+        &mut self,
+        delivery: Delivery,
+        collecting: C,
+    ) -> Result<(Option<Owed>, Result<C::Output, C>), Interrupt>
+    where
+        C: Future + Unpin,
+    {
+        let sending = Box::pin(self.settle_all(delivery));
+        match select(sending, collecting).await {
+            Either::Left((owed, collecting)) => Ok((owed?, Err(collecting))),
+            Either::Right((collected, sending)) => Ok((sending.await?, Ok(collected))),
+        }
+    }
+
+    /// Settles a batch, and in the same transaction plans the next one if it may be written as it is.
+    async fn settle_before(
+        &mut self,
+        owed: Option<Owed>,
+        collected: Result<ChangeBatch, Interrupt>,
+    ) -> Result<Delivery, Interrupt> {
+        let mut next = match collected {
+            Ok(batch) => self.begin(batch),
+            Err(interrupt) => {
+                self.settle(owed, None).await?;
+                return Err(interrupt);
+            }
+        };
+        let bounds = match (&owed, next.current()) {
+            (Some(owed), Some(span)) if !self.is_view_stale() => Some(BatchBounds {
+                number: self.record.next_batch + u64::from(owed.batch_done),
+                after: owed.through,
+                through: span.through,
+                view: self.view_version(),
+            }),
+            _ => None,
+        };
+        self.settle(owed, bounds).await?;
+        next.is_planned = bounds.is_some();
+        Ok(next)
+    }
+
+    async fn settle(&mut self, owed: Option<Owed>, next: Option<BatchBounds>) -> Result<(), Interrupt> {
+        match owed {
+            Some(owed) => self.store_ack(owed, next).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Cuts a batch into as many writes as the target's limits ask for.
+    fn begin(&self, batch: ChangeBatch) -> Delivery {
         let limits = WriteLimits {
             rows: usize::MAX,
-            bytes: match profile.max_bytes {
+            bytes: match self.profile().max_bytes {
                 0 => usize::MAX,
                 bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
             },
         };
         let spans = Spans::new(cut(&batch.sizes(), &limits));
-        self.settle_all(Delivery {
+        Delivery {
             batch,
             spans,
             named: BTreeMap::new(),
             is_planned: false,
             evolved: false,
-        })
-        .await
+            is_first: true,
+        }
     }
 
     /// Delivers the batch that was planned before a crash, whole and under its number.
@@ -85,35 +173,40 @@ impl Worker {
         if batch.is_cut_short {
             self.retire_number(true).await?;
         }
-        let spans = Spans::new(std::iter::once(whole).collect());
-        self.settle_all(Delivery {
-            batch,
-            spans,
-            named: BTreeMap::new(),
-            is_planned,
-            evolved: false,
-        })
-        .await
+        let owed = self
+            .settle_all(Delivery {
+                batch,
+                spans: Spans::new(std::iter::once(whole).collect()),
+                named: BTreeMap::new(),
+                is_planned,
+                evolved: false,
+                is_first: true,
+            })
+            .await?;
+        self.settle(owed, None).await
     }
 
-    async fn settle_all(&mut self, mut delivery: Delivery) -> Result<(), Interrupt> {
+    /// Settles every change of a batch; the ack of the last of them is left to the caller, and owed at once.
+    async fn settle_all(&mut self, mut delivery: Delivery) -> Result<Option<Owed>, Interrupt> {
         while let Some(span) = delivery.current() {
-            match delivery.named.remove(&span.changes.start) {
+            let owed = match delivery.named.remove(&span.changes.start) {
                 Some((refusal, error)) if span.len() == 1 => {
-                    self.set_aside(&mut delivery, &span, &refusal, &error).await?;
+                    self.set_aside(&mut delivery, &span, &refusal, &error).await?
                 }
                 _ => self.write(&mut delivery, &span).await?,
+            };
+            match delivery.current() {
+                None if owed.is_some() => return Ok(owed),
+                _ => self.settle(owed, None).await?,
             }
         }
-        if self.record.offset < delivery.batch.through || delivery.is_planned {
-            let through = delivery.batch.through;
-            self.ack(&mut delivery, through, Vec::new()).await?;
-        }
-        Ok(())
+        let is_unsettled = self.record.offset < delivery.batch.through || delivery.is_planned;
+        let through = delivery.batch.through;
+        Ok(is_unsettled.then(|| self.owe(&mut delivery, through, Vec::new())))
     }
 
     /// Writes a span until it is settled in part or whole, or must be cut.
-    async fn write(&mut self, delivery: &mut Delivery, span: &Span) -> Result<(), Interrupt> {
+    async fn write(&mut self, delivery: &mut Delivery, span: &Span) -> Result<Option<Owed>, Interrupt> {
         self.plan(delivery, span).await?;
         let mut tried = Tried {
             evolved: delivery.evolved,
@@ -129,8 +222,8 @@ impl Worker {
                 Err(error) => error,
             };
             match decide(&error, tried, span.len()) {
-                Decision::Halve => return self.halve(delivery).await,
-                Decision::Isolate => return self.isolate(delivery, span, &error).await,
+                Decision::Halve => return self.halve(delivery).await.map(|()| None),
+                Decision::Isolate => return self.isolate(delivery, span, &error).await.map(|()| None),
                 Decision::SetAside => {
                     let refusal = refusal_of(&error);
                     return self.set_aside(delivery, span, &refusal, &error).await;
@@ -142,7 +235,7 @@ impl Worker {
                 _ => self.react_to_write(&error, &mut tried, span).await?,
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Persists the bounds of what is written next, so that after a crash exactly that is written again.
@@ -240,7 +333,12 @@ impl Worker {
 
     async fn retire_number(&mut self, is_planned: bool) -> Result<(), Interrupt> {
         if is_planned {
-            self.store_ack(self.record.offset, Vec::new(), true).await?;
+            let owed = Owed {
+                through: self.record.offset,
+                dead_letters: Vec::new(),
+                batch_done: true,
+            };
+            self.store_ack(owed, None).await?;
         }
         Ok(())
     }
@@ -251,7 +349,7 @@ impl Worker {
         delivery: &mut Delivery,
         span: &Span,
         ack: WriteAck,
-    ) -> Result<(), Interrupt> {
+    ) -> Result<Option<Owed>, Interrupt> {
         let prefix = usize::try_from(ack.durable_prefix).unwrap_or(usize::MAX);
         check_answer(&ack, prefix, span)?;
         let settled = span.changes.start..span.changes.start + prefix;
@@ -270,9 +368,13 @@ impl Worker {
         self.live.write_ended(counters.delivered);
         self.pending += counters;
         self.pending.batches += 1;
-        self.ack(delivery, through, letters).await?;
+        let owed = self.owe(delivery, through, letters);
         delivery.spans.done(prefix);
-        held.map_or(Ok(()), |halt| Err(Interrupt::Halt(halt)))
+        let Some(halt) = held else {
+            return Ok(Some(owed));
+        };
+        self.store_ack(owed, None).await?;
+        Err(Interrupt::Halt(halt))
     }
 
     /// The dead letters of changes that a writer refused while it wrote the others, and whether the brake holds.
@@ -304,7 +406,7 @@ impl Worker {
         span: &Span,
         refusal: &Refusal,
         error: &PluginError,
-    ) -> Result<(), Interrupt> {
+    ) -> Result<Option<Owed>, Interrupt> {
         if self.brake.holds(&refusal.code) {
             return Err(Interrupt::Halt(self.bad_target(&refusal.code, &words(error))));
         }
@@ -317,9 +419,9 @@ impl Worker {
             &error.detail,
         );
         letter.message = words(error);
-        self.ack(delivery, span.through, vec![letter]).await?;
+        let owed = self.owe(delivery, span.through, vec![letter]);
         delivery.spans.done(1);
-        Ok(())
+        Ok(Some(owed))
     }
 
     fn bad_target(&self, code: &str, reason: &str) -> Halt {
@@ -333,34 +435,28 @@ impl Worker {
         }
     }
 
-    /// Acks through an offset, with everything that is settled up to there.
-    async fn ack(
-        &mut self,
-        delivery: &mut Delivery,
-        through: Offset,
-        mut letters: Vec<NewDeadLetter>,
-    ) -> Result<(), Interrupt> {
+    /// The ack through an offset, with everything that is settled up to there.
+    fn owe(&mut self, delivery: &mut Delivery, through: Offset, mut letters: Vec<NewDeadLetter>) -> Owed {
         self.pending.dead_letters += letters.len() as u64;
         let (counters, by_view) = delivery.batch.take_settled(through);
         self.pending += counters;
         letters.extend(by_view);
         letters.sort_by_key(|letter| letter.offset);
-        self.store_ack(through, letters, delivery.is_planned).await?;
-        delivery.is_planned = false;
-        Ok(())
+        Owed {
+            through,
+            dead_letters: letters,
+            batch_done: std::mem::take(&mut delivery.is_planned),
+        }
     }
 
-    async fn store_ack(
-        &mut self,
-        through: Offset,
-        dead_letters: Vec<NewDeadLetter>,
-        batch_done: bool,
-    ) -> Result<(), Interrupt> {
+    /// Stores an ack, and with it what is planned next.
+    async fn store_ack(&mut self, owed: Owed, next: Option<BatchBounds>) -> Result<(), Interrupt> {
         let ack = Ack {
-            through,
+            through: owed.through,
             counters: self.pending,
-            dead_letters,
-            batch_done,
+            dead_letters: owed.dead_letters,
+            batch_done: owed.batch_done,
+            next,
             at: Timestamp::now(),
         };
         while let Err(error) = self.shared.log.ack(&self.spec.id, self.fence, ack.clone()).await {
@@ -374,8 +470,8 @@ impl Worker {
             }
         }
         self.pending = crate::log::Counters::default();
-        self.record.offset = through;
-        self.record.next_batch += u64::from(batch_done);
+        self.record.offset = ack.through;
+        self.record.next_batch += u64::from(ack.batch_done);
         self.live.set_state(LiveState::Running);
         Ok(())
     }

@@ -133,6 +133,9 @@ pub struct Ack {
     /// Whether the planned batch is done; the next one gets the next number. When false, the planned batch
     /// stays, and a batch made again starts after `through`.
     pub batch_done: bool,
+    /// The batch that is planned with it, in the same transaction, as [`plan_batch`](super::Log::plan_batch) would
+    /// right after.
+    pub next: Option<BatchBounds>,
     /// When.
     pub at: Timestamp,
 }

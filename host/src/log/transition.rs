@@ -42,8 +42,18 @@ impl DestinationRecord {
         Ok(())
     }
 
-    /// Moves the offset; `head` is the newest offset of the log.
+    /// Moves the offset, and plans what is written next; `head` is the newest offset of the log.
     pub(super) fn acknowledge(&mut self, ack: &Ack, head: Offset) -> Result<(), LogError> {
+        let mut changed = self.clone();
+        changed.settle(ack, head)?;
+        if let Some(next) = ack.next {
+            changed.plan(next)?;
+        }
+        *self = changed;
+        Ok(())
+    }
+
+    fn settle(&mut self, ack: &Ack, head: Offset) -> Result<(), LogError> {
         if ack.through < self.offset || ack.through > head.max(self.offset) {
             return Err(self.out_of_order());
         }
@@ -163,6 +173,27 @@ mod tests {
         record.acknowledge(&ack(30, false), at(100)).unwrap();
         assert_eq!(record.planned, Some(bounds(1, 30, 50)));
         assert_eq!(record.next_batch, 1);
+    }
+
+    #[test]
+    fn an_ack_plans_the_next_batch_or_changes_nothing() {
+        let mut record = record();
+        record.plan(bounds(1, 10, 20)).unwrap();
+        let before = record.clone();
+        let with_next = |next| Ack {
+            next: Some(next),
+            ..ack(20, true)
+        };
+        assert!(
+            record
+                .acknowledge(&with_next(bounds(1, 20, 30)), at(100))
+                .is_err()
+        );
+        assert_eq!(record, before);
+        record
+            .acknowledge(&with_next(bounds(2, 20, 30)), at(100))
+            .unwrap();
+        assert_eq!((record.offset, record.planned), (at(20), Some(bounds(2, 20, 30))));
     }
 
     #[test]

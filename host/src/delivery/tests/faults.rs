@@ -31,6 +31,8 @@ async fn run(seed: u64, idempotent: bool) -> (Arc<MemoryLog>, Scripted) {
         let mut table = target.table();
         table.profile.idempotent = idempotent;
         table.names_bad = seed.is_multiple_of(2);
+        // A target that takes its time finds the next batch collected, and planned with the ack.
+        table.write_takes = Duration::from_millis(dice.below(3) * 400);
         table.bad = (0..3).map(|number| format!("bad{number}")).collect();
     }
     for _ in 0..4 {

@@ -35,6 +35,8 @@ struct State {
     letters: Vec<NewDeadLetter>,
     /// How many acks there were.
     acks: usize,
+    /// How often bounds were persisted by themselves.
+    plans: usize,
     /// How many reads of changes there were.
     reads: usize,
 }
@@ -61,6 +63,7 @@ impl MemoryLog {
             fence: 0,
             letters: Vec::new(),
             acks: 0,
+            plans: 0,
             reads: 0,
         };
         Self {
@@ -150,6 +153,10 @@ impl MemoryLog {
 
     pub(crate) fn acks(&self) -> usize {
         self.state().acks
+    }
+
+    pub(crate) fn plans(&self) -> usize {
+        self.state().plans
     }
 
     pub(crate) fn reads(&self) -> usize {
@@ -307,6 +314,7 @@ impl Log for MemoryLog {
             let record = &mut state.record;
             let continues = batch.number == record.next_batch && batch.after == record.offset;
             record.planned = Some(batch);
+            state.plans += 1;
             continues && batch.through > batch.after
         })
     }
@@ -326,6 +334,11 @@ impl Log for MemoryLog {
             if ack.batch_done {
                 record.planned = None;
                 record.next_batch += 1;
+            }
+            if let Some(next) = ack.next {
+                assert_eq!((next.number, next.after), (record.next_batch, record.offset));
+                assert!(record.planned.is_none() && next.after < next.through && next.through <= head);
+                record.planned = Some(next);
             }
             state.letters.extend(ack.dead_letters);
             state.acks += 1;

@@ -217,6 +217,16 @@ async fn a_target_that_keeps_the_newest_rows_is_told_of_every_change() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_is_ready_is_planned_with_the_ack_of_the_one_before() {
+    let bench = Bench::new();
+    bench.target.table().write_takes = Duration::from_secs(1);
+    let expected = put_many(&bench.log, 40);
+    bench.deliver().await;
+    assert_eq!(bench.rows(), expected);
+    assert_eq!((bench.log.acks(), bench.log.plans()), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_is_closed_at_its_rows_or_when_its_time_has_come() {
     let bench = Bench::new();
     let expected = put_many(&bench.log, 25);

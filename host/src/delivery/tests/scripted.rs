@@ -58,6 +58,8 @@ pub(crate) struct Table {
     pub(crate) opened: usize,
     pub(crate) evolved: usize,
     pub(crate) closed: usize,
+    /// How long a write takes.
+    pub(crate) write_takes: Duration,
     /// How long a close takes.
     pub(crate) close_takes: Duration,
     pub(crate) refreshed: usize,
@@ -204,13 +206,16 @@ impl Target for Scripted {
         meta: &BatchMeta,
         _: &[FlatChange],
     ) -> Result<WriteAck, PluginError> {
-        let fate = {
+        let (fate, takes) = {
             let mut table = self.table();
             table
                 .offered
                 .push((meta.batch_number, meta.attempt, meta.changes()));
-            table.script.pop_front()
+            (table.script.pop_front(), table.write_takes)
         };
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         let fate = fate
             .or_else(|| self.drawn(meta.changes()))
             .unwrap_or(Fate::Durable);

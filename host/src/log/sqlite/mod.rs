@@ -55,8 +55,11 @@ const DELIVERY_READERS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What the writer keeps of the file in memory: where random ids land among the current resources.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
-/// What each reader keeps of the file in memory.
-const READER_CACHE_KIB: u32 = 2 * 1024;
+/// What each reader keeps of the file in memory. A read of changes looks at its pages twice: at the lengths, then at the
+/// rows.
+const READER_CACHE_KIB: u32 = 4 * 1024;
+/// How many rows of a reader wait for whoever takes them. With few the two wake each other for every handful.
+const ROWS_AHEAD: usize = 512;
 
 /// A change log in one SQLite file, held by this process alone.
 ///
@@ -141,7 +144,11 @@ fn readers(place: &Place, count: u32) -> SqlitePool {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_lazy_with(schema::options(place.path(), READER_CACHE_KIB).pragma("query_only", "ON"))
+        .connect_lazy_with(
+            schema::options(place.path(), READER_CACHE_KIB)
+                .row_buffer_size(ROWS_AHEAD)
+                .pragma("query_only", "ON"),
+        )
 }
 
 #[async_trait]
