@@ -145,6 +145,51 @@ fn change_configuration_by_delete_and_post() {
     }
 }
 
+/// Posts a bundle, and the statuses of its entries.
+fn bundle(host: &Host, kind: &str, entries: Value) -> Vec<String> {
+    let body = json!({ "resourceType": "Bundle", "type": kind, "entry": entries });
+    let answer = host.post("/fhir", &body).expect(200).json();
+    let entries = answer["entry"].as_array().unwrap().iter();
+    let status = |entry: &Value| entry["response"]["status"].as_str().unwrap().to_owned();
+    entries.map(status).collect()
+}
+
+#[test]
+fn put_and_patch_are_405_inside_bundles_as_well() {
+    let site = Site::new("");
+    let host = prepared(&site);
+    let made = host.post(PATH, &destination()).expect(201).json();
+    let path = format!("{PATH}/patient-lake");
+    let put = json!([{ "request": { "method": "PUT", "url": path }, "resource": destination() }]);
+    assert_eq!(bundle(&host, "batch", put.clone()), ["405"]);
+    let transaction = json!({ "resourceType": "Bundle", "type": "transaction", "entry": put });
+    let refused = host.post("/fhir", &transaction);
+    assert!((400..500).contains(&refused.status), "{}", refused.text());
+    assert_eq!(host.get(&path).expect(200).json()["meta"], made["meta"]);
+}
+
+#[test]
+fn change_configuration_by_a_batch_of_delete_and_post_that_can_be_run_again() {
+    let site = Site::new("");
+    let host = prepared(&site);
+    let entries = json!([
+        { "request": { "method": "DELETE", "url": format!("{PATH}/patient-lake") } },
+        { "request": { "method": "POST", "url": PATH }, "resource": destination() } ]);
+    assert_eq!(bundle(&host, "batch", entries.clone()), ["204", "201"]);
+    assert_eq!(bundle(&host, "batch", entries), ["200", "201"]);
+    assert_eq!(host.status("patient-lake")["status"], "active");
+}
+
+#[test]
+fn post_with_if_none_exist_in_a_batch_can_be_run_again() {
+    let site = Site::new("");
+    let host = prepared(&site);
+    let request = json!({ "method": "POST", "url": PATH, "ifNoneExist": "_id=patient-lake" });
+    let entries = json!([{ "request": request, "resource": destination() }]);
+    assert_eq!(bundle(&host, "batch", entries.clone()), ["201"]);
+    assert_eq!(bundle(&host, "batch", entries), ["200"]);
+}
+
 #[test]
 fn delete_stops_the_sender_drops_what_waits_and_leaves_what_was_delivered() {
     let Some(judge) = Judge::find() else { return };

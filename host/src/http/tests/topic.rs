@@ -337,6 +337,25 @@ async fn conditional_delete_of_many_is_one_change_a_resource() {
 }
 
 #[tokio::test]
+async fn transaction_bundle_is_one_change_a_version_it_makes() {
+    let host = Host::start().await;
+    host.with_topic(json!({})).await;
+    let put = |id: &str, active: bool| {
+        let resource = json!({"resourceType": "Patient", "id": id, "active": active});
+        json!({"request": {"method": "PUT", "url": format!("Patient/{id}")}, "resource": resource})
+    };
+    let bundle = json!({
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [put("a", true), put("b", true), put("a", false)],
+    });
+    let answer = host.ask("POST /fhir", &bundle.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(host.wanted().await, "t t t");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn patch_that_changes_nothing_is_no_change_and_any_other_is_an_update() {
     let host = Host::start().await;
     host.put_patient("p", "Ash").await;
