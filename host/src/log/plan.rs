@@ -3,7 +3,7 @@
 //! A store's writer reads the current state of the resources that the calls touch and that their lookups find, lets
 //! each call add its versions here, and then writes all of them at once. A call that is refused leaves nothing behind, so it harms none of those that share its commit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Action, Finding, LogError, Matcher, Precondition, Refused, Token, Write, WriteError, Written};
@@ -47,6 +47,8 @@ pub(super) enum Sequences {
 #[derive(Debug)]
 pub(super) struct Plan {
     resources: HashMap<ResourceKey, Known>,
+    /// The resources that may bear a token: each that does, and some that did.
+    bearing: HashMap<Token, HashSet<ResourceKey>>,
     /// What the store holds for the resources whose tokens were changed here.
     stored_tokens: HashMap<ResourceKey, Vec<Token>>,
     sequences: Sequences,
@@ -72,8 +74,15 @@ impl Plan {
     /// Begins with the state of every resource that the calls will touch or that one of their lookups finds, where
     /// it has one.
     pub(super) fn new(resources: HashMap<ResourceKey, Known>, sequences: Sequences) -> Self {
+        let mut bearing: HashMap<Token, HashSet<ResourceKey>> = HashMap::new();
+        for (key, known) in &resources {
+            for token in &known.tokens {
+                bearing.entry(*token).or_default().insert(key.clone());
+            }
+        }
         Self {
             resources,
+            bearing,
             stored_tokens: HashMap::new(),
             sequences,
             rows: Vec::new(),
@@ -160,15 +169,16 @@ impl Plan {
 
     fn check_finding(&self, finding: &Finding) -> Result<(), Failed> {
         let lookup = &finding.lookup;
-        let is_found = |(key, known): &(&ResourceKey, &Known)| {
+        let is_found = |key: &&ResourceKey| {
+            let known = self.resources.get(*key);
+            let living = known
+                .filter(|known| known.tokens.contains(&lookup.token))
+                .and_then(Known::living);
             key.resource_type() == lookup.resource_type
-                && known.tokens.contains(&lookup.token)
-                && known
-                    .living()
-                    .is_some_and(|version| guarded(|| (lookup.matches)(version)).unwrap_or(false))
+                && living.is_some_and(|version| guarded(|| (lookup.matches)(version)).unwrap_or(false))
         };
-        let found = self.resources.iter().filter(is_found);
-        let mut ids: Vec<&str> = found.map(|(key, _)| key.id()).collect();
+        let bearing = self.bearing.get(&lookup.token).into_iter().flatten();
+        let mut ids: Vec<&str> = bearing.filter(is_found).map(ResourceKey::id).collect();
         ids.sort_unstable();
         match ids == finding.ids {
             true => Ok(()),
@@ -225,6 +235,12 @@ impl Plan {
             false => tokens.to_vec(),
         };
         if tokens != known.tokens {
+            for token in &tokens {
+                self.bearing
+                    .entry(*token)
+                    .or_default()
+                    .insert(version.key.clone());
+            }
             let stored = || known.tokens.clone();
             self.stored_tokens
                 .entry(version.key.clone())

@@ -51,7 +51,8 @@ struct Part {
 
 /// What a bound lets through; at least one change if `is_first`.
 ///
-/// The server adds the lengths up, so that no more is sent than the bound lets through, and one change more, which says
+/// The bounds stand there as rows, which are exact, and once more by their transactions alone, without which the server
+/// takes far more rows to be within and walks another index. It adds the lengths up, so that no more is sent than the bound lets through, and one change more, which says
 /// that there is one. A length is known without the bytes.
 async fn fitting(
     after: Offset,
@@ -68,7 +69,7 @@ async fn fitting(
            SELECT l.*, sum(l.size) OVER (ORDER BY l.transaction, l.sequence ROWS UNBOUNDED PRECEDING) AS total FROM ( \
              SELECT l.*, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
              WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
-               AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
+               AND l.transaction >= $1 AND l.transaction <= $3 AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
              ORDER BY l.transaction, l.sequence LIMIT $8) l) l \
          WHERE l.total - l.size <= $9 ORDER BY l.transaction, l.sequence"
     ))
@@ -155,7 +156,7 @@ async fn count(
     let row = sqlx::query(
         "SELECT count(*) FROM lakefeed.matched m WHERE m.topic = $1 \
          AND (m.transaction, m.sequence) > ($2, $3) AND (m.transaction, m.sequence) <= ($4, $5) \
-         AND m.sequence >= $6 AND m.sequence < $7",
+         AND m.transaction >= $2 AND m.transaction <= $4 AND m.sequence >= $6 AND m.sequence < $7",
     )
     .bind(topic)
     .bind(integer(after.transaction))

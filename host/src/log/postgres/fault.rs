@@ -101,6 +101,20 @@ impl Place {
     }
 }
 
+/// Whether a failure lies in the values that were to be written, so that the same without them may succeed.
+pub(super) fn is_of_the_values(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        sqlx::Error::Database(database) => {
+            matches!(
+                database.code().as_deref().and_then(|code| code.get(..2)),
+                Some("22" | "23" | "54")
+            )
+        }
+        _ => false,
+    }
+}
+
 impl Remedy {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         let sqlx::Error::Database(database) = error else {

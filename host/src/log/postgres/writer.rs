@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::super::plan::{Plan, Sequences};
 use super::super::{Action, Lookup, Write, WriteError, Written};
 use super::announce::Committed;
-use super::fault::{Remedy, unavailable};
+use super::fault::{Remedy, is_of_the_values, unavailable};
 use super::identity::Identity;
 use super::insert;
 use super::lock::Locks;
@@ -135,14 +135,21 @@ impl Writer {
         Some(group)
     }
 
-    /// Commits a group. When that fails each call is tried alone, so that one that cannot be written does not take the
-    /// others with it.
-    async fn serve(&mut self, group: Vec<Call>) {
+    /// Commits a group. When that fails by what one call wants written each is tried alone, so that it does not take the
+    /// others with it. A call that nobody waits for any more is left out: its caller was told that it failed, may have
+    /// written again since, and must not find the older write on top.
+    async fn serve(&mut self, mut group: Vec<Call>) {
+        group.retain(|call| !call.answer.is_closed());
+        if group.is_empty() {
+            return;
+        }
         match self.commit(&group).await {
             Ok(done) => self.announce(group, done).await,
             Err(failure) if group.len() > 1 && failure.may_be_one_calls() => {
                 for call in group {
-                    self.serve_one(call).await;
+                    if !call.answer.is_closed() {
+                        self.serve_one(call).await;
+                    }
                 }
             }
             Err(failure) => self.refuse(group, &failure),
@@ -300,7 +307,7 @@ impl Failure {
 
     /// Whether one call of a group may be the reason.
     fn may_be_one_calls(&self) -> bool {
-        matches!(self, Self::Store(_)) && self.remedy() != Remedy::Reconnect
+        matches!(self, Self::Store(error) if is_of_the_values(error))
     }
 }
 
@@ -325,8 +332,15 @@ async fn is_there(place: &Placed, connection: &mut PgConnection) -> Result<Optio
     .bind(place.key.resource_type())
     .bind(place.key.id())
     .bind(place.last_updated.0)
-    .fetch_one(connection)
+    .fetch_one(&mut *connection)
     .await?;
+    if found {
+        // A server that waits for a standby with each commit has not waited with the lost one's. Whatever is committed
+        // behind it does.
+        sqlx::query("UPDATE lakefeed.store SET fence = fence")
+            .execute(connection)
+            .await?;
+    }
     Ok(Some(found))
 }
 
