@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::change::Timestamp;
 use crate::config::{Config, InvalidResources, Trust};
 use crate::definitions::declared::Declared;
-use crate::definitions::{Definitions, Settings};
+use crate::definitions::{self, Definitions, Settings};
 use crate::delivery::Deliveries;
 use crate::http::{self, App};
 use crate::intake::feed::Feeds;
+use crate::intake::load::{self, Loads};
 use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSummary, Progress};
 use crate::intake::{Intake, OnInvalid};
 use crate::issue::{Issue, IssueCode};
@@ -124,6 +125,7 @@ impl Host {
             .on_invalid(on_invalid(config.http.invalid_resources));
         let app = App {
             feeds: Feeds::new(Arc::clone(&core.log), intake.clone()),
+            loads: loads(&core, &intake, config.http.limits.import_bytes),
             sql_tables,
             log: core.log,
             intake,
@@ -136,6 +138,7 @@ impl Host {
             max_run_bytes: RUN_BYTES,
             started: Timestamp::now(),
         };
+        app.loads.resume().await?;
         Ok(Self {
             app: Arc::new(app),
             settings,
@@ -430,6 +433,18 @@ fn on_invalid(written: InvalidResources) -> OnInvalid {
         InvalidResources::Refuse => OnInvalid::Refuse,
         InvalidResources::Report => OnInvalid::Report,
     }
+}
+
+/// Loads of places that requests may have read.
+fn loads(core: &Core, intake: &Intake, import_bytes: u64) -> Loads {
+    let definitions = Arc::clone(&core.definitions);
+    let allow: load::Allow = Arc::new(move |place| {
+        Ok(match definitions.readable(place)? {
+            definitions::Readable::File(path) => load::Readable::File(path),
+            definitions::Readable::Url(url) => load::Readable::Url(url),
+        })
+    });
+    Loads::new(Arc::clone(&core.log), intake.clone(), allow, import_bytes)
 }
 
 fn intake(definitions: &Arc<Definitions>, resource_bytes: usize) -> Intake {

@@ -93,6 +93,8 @@ pub struct HttpLimits {
     pub body_bytes: usize,
     /// The most entries of a Bundle.
     pub bundle_entries: usize,
+    /// What compressed NDJSON may expand to, in bytes.
+    pub import_bytes: u64,
     /// The longest head, in bytes.
     pub header_bytes: usize,
     /// From a request's head to its answer.
@@ -221,6 +223,7 @@ impl Checker<'_> {
         let limits = HttpLimits {
             body_bytes: self.positive("http.max_body_bytes", http.max_body_bytes),
             bundle_entries: self.positive("http.max_bundle_entries", http.max_bundle_entries),
+            import_bytes: http.max_import_bytes,
             header_bytes: self
                 .positive("http.max_header_bytes", http.max_header_bytes)
                 .max(8 << 10),

@@ -60,6 +60,8 @@ pub struct Http {
     pub invalid_resources: InvalidResources,
     /// How many entries a Bundle may have; a longer one gets 413.
     pub max_bundle_entries: usize,
+    /// How many bytes compressed NDJSON may expand to, an input of `$load` or `$import`.
+    pub max_import_bytes: u64,
     /// The longest head of a request, in bytes; a longer one gets 431.
     pub max_header_bytes: usize,
     /// The longest time a request may take from its first byte to its answer, in milliseconds.
@@ -81,6 +83,7 @@ impl Default for Http {
             max_body_bytes: 16 << 20,
             invalid_resources: InvalidResources::Refuse,
             max_bundle_entries: 100_000,
+            max_import_bytes: 64 << 30,
             max_header_bytes: 32 << 10,
             request_timeout_ms: 60_000,
             header_timeout_ms: 10_000,

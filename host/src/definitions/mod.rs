@@ -32,6 +32,7 @@ mod unknown;
 mod views;
 
 pub use destination::Origin;
+pub use reach::Readable;
 pub use views::{MaterializeError, Materialized, Views};
 
 /// The profile that a destination of this kind has.
@@ -196,6 +197,11 @@ impl Definitions {
             .filter(|(_, resource)| uses(resource))
             .map(|(id, _)| id)
             .collect())
+    }
+
+    /// Whether a request may have a place read; if not, why and what to do.
+    pub fn readable(&self, place: &str) -> Result<Readable, String> {
+        reach::readable(place, &self.settings)
     }
 
     /// Checks a destination and finds everything that it refers to.

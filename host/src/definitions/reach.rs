@@ -16,6 +16,36 @@ pub(super) enum Place {
     Url(String),
 }
 
+/// A place that a request may have read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readable {
+    /// A file of this machine.
+    File(PathBuf),
+    /// An address of the web.
+    Url(String),
+}
+
+/// Whether a request may have a place read: a file or `http(s)` URL of `[access]`, and none of the host's own.
+pub(super) fn readable(text: &str, settings: &Settings) -> Result<Readable, String> {
+    let place = place(text, &settings.folder)?;
+    spare(&place, settings)?;
+    match &place {
+        Place::Local(path) => {
+            allow(&place, settings)?;
+            Ok(Readable::File(path.clone()))
+        }
+        Place::Url(url) => {
+            // As it will be asked for: `%2e%2e` and the like lead nowhere else then.
+            let url = url::Url::parse(url).map_err(|_| "is not a URL".to_owned())?;
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err("is neither a file nor an http or https URL".to_owned());
+            }
+            allow(&Place::Url(url.as_str().to_owned()), settings)?;
+            Ok(Readable::Url(url.into()))
+        }
+    }
+}
+
 /// Reads a path or URL; a relative path starts at the configuration's folder.
 pub(super) fn place(text: &str, folder: &Path) -> Result<Place, String> {
     match text.split_once("://") {
@@ -224,6 +254,36 @@ mod tests {
         assert!(spared(beside.to_str().unwrap()).is_err());
         for other in ["tables", "store.db.ndjson", "plugins-rows", "s3://store.db/x"] {
             assert_eq!(spared(other), Ok(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_read_what_lies_at_allowed_places_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            folder: folder.path().to_owned(),
+            access: Access {
+                local_paths: vec![folder.path().to_owned()],
+                urls: vec!["https://files.example/patients".to_owned()],
+                ..Access::default()
+            },
+            ..Settings::default()
+        };
+        let may = |text: &str| readable(text, &settings).is_ok();
+        assert!(may("a.ndjson"));
+        assert!(may("https://files.example/patients/1.ndjson.gz?signature=x"));
+        for other in [
+            "/etc/passwd",
+            "../a.ndjson",
+            "https://files.example/other",
+            "https://files.example/patients/../other",
+            "https://files.example/patients/%2e%2e/other",
+            "https://files.example/patients@evil.example/",
+            "https://files.example.evil.example/patients/",
+            "ftp://files.example/patients/a",
+            "http://169.254.169.254/latest",
+        ] {
+            assert!(!may(other), "{other}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::definitions::Definitions;
 use crate::delivery::Deliveries;
 use crate::intake::Intake;
 use crate::intake::feed::Feeds;
+use crate::intake::load::Loads;
 use crate::log::{Log, Write, WriteError, Written};
 use crate::plugin::PluginRegistry;
 use crate::sql_table::SqlTables;
@@ -36,6 +37,7 @@ mod history;
 mod ingest;
 mod interact;
 mod limits;
+mod load;
 mod materialize;
 mod metadata;
 mod metrics;
@@ -86,6 +88,8 @@ pub struct App {
     pub intake: Intake,
     /// Takes what other servers send.
     pub feeds: Feeds,
+    /// Loads NDJSON.
+    pub loads: Loads,
     /// The topics, views and destinations.
     pub definitions: Arc<Definitions>,
     /// Delivers to destinations.

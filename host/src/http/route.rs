@@ -17,6 +17,12 @@ pub(super) enum Route {
     OpenApi,
     /// `/ingest/NAME`, and what is below it.
     Ingest(String, Vec<String>),
+    /// `/fhir/$load`, `/fhir/T/$load`
+    Load(Option<String>),
+    /// `/fhir/$import`, and with `true` `/v2/fhir/$import`.
+    Import(bool),
+    /// `/fhir/BulkImportStatus/id`, `/v2/$import/id`
+    ImportStatus(String),
     /// `/fhir/metadata`
     Metadata,
     /// `/fhir`
@@ -62,6 +68,10 @@ impl Route {
                 (*name).into(),
                 below.iter().map(|segment| (*segment).into()).collect(),
             ),
+            ["v2", "fhir", "$import"] => Self::Import(true),
+            ["v2", "$import", id] | ["v2", "fhir", "$import", id] | ["BulkImportStatus", id] => {
+                Self::ImportStatus((*id).into())
+            }
             ["fhir"] => Self::Root,
             ["fhir", rest @ ..] => Self::fhir(rest),
             [first, ..] if first.starts_with(|c: char| c.is_ascii_uppercase() || c == '$') => {
@@ -74,6 +84,10 @@ impl Route {
     fn fhir(segments: &[&str]) -> Self {
         match *segments {
             ["metadata"] => Self::Metadata,
+            ["$load"] => Self::Load(None),
+            [resource_type, "$load"] => Self::Load(Some(resource_type.into())),
+            ["$import"] => Self::Import(false),
+            ["BulkImportStatus", id] => Self::ImportStatus(id.into()),
             ["_history"] => Self::SystemHistory,
             [resource_type] if !is_special(resource_type) => Self::Type(resource_type.into()),
             [resource_type, "_search"] => Self::TypeSearch(resource_type.into()),
@@ -97,12 +111,13 @@ impl Route {
 
     /// Whether an entry of a Bundle may ask for it: whatever is about a type, and what the server can do.
     pub(super) fn is_for_an_entry(&self) -> bool {
-        self.resource_type().is_some() || *self == Self::Metadata
+        !matches!(self, Self::Load(_)) && (self.resource_type().is_some() || *self == Self::Metadata)
     }
 
     /// The resource type in the path, for the access log: it names nobody.
     pub(super) fn resource_type(&self) -> Option<&str> {
         match self {
+            Self::Load(name) => name.as_deref(),
             Self::Type(name)
             | Self::TypeSearch(name)
             | Self::TypeOperation(name, _)
@@ -151,6 +166,10 @@ mod tests {
         check("/", "Page");
         check("/health", "Health");
         check("/fhir", "Root");
+        check("/fhir/$load", "Load(None)");
+        check("/fhir/Patient/$load", r#"Load(Some("Patient"))"#);
+        check("/v2/fhir/$import", "Import(true)");
+        check("/fhir/BulkImportStatus/a", r#"ImportStatus("a")"#);
         check("/ingest/bundle", r#"Ingest("bundle", [])"#);
         check(
             "/ingest/hapi/Patient/p-1",

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
@@ -21,7 +23,7 @@ use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    bundles, conditional, dead_letters, destination, health, history, ingest, interact, materialize,
+    bundles, conditional, dead_letters, destination, health, history, ingest, interact, load, materialize,
     metadata, metrics, openapi, page, patch, plugins, read, run, search, view,
 };
 
@@ -101,6 +103,9 @@ impl Inner {
         if !(*route == Route::Health && self.settings.access.has_clients()) {
             self.settings.access.check(&parts.headers, &parts.uri)?;
         }
+        if let Some(resource_type) = load::streamed_type(route, &parts.headers) {
+            return self.load(parts, body, resource_type).await;
+        }
         let body = self.bodies.read(&parts.headers, body).await?;
         let ask = Ask::new(
             parts.method,
@@ -123,12 +128,41 @@ impl Inner {
         }
     }
 
+    /// A load whose lines are taken as they arrive, however many they are.
+    async fn load(&self, parts: Parts, body: Body, resource_type: Option<&str>) -> Result<Response, Outcome> {
+        if let Some(resource_type) = resource_type {
+            known_type(resource_type)?;
+        }
+        let _permit = self
+            .requests
+            .try_acquire()
+            .map_err(|_| Outcome::unavailable("too many requests at once", 1))?;
+        let (base, is_tls) = (self.settings.base_url.as_deref(), self.settings.tls.is_some());
+        let ask = Ask::new(
+            parts.method,
+            &parts.uri,
+            parts.headers,
+            Bytes::new(),
+            base,
+            is_tls,
+        );
+        load::streamed(
+            &self.app,
+            &ask,
+            resource_type,
+            body,
+            self.settings.limits.body_timeout,
+        )
+        .await
+    }
+
     fn time_for(&self, route: &Route, method: &Method) -> Duration {
         let limits = &self.settings.limits;
         match route {
             Route::Type(name) if name == destination::DESTINATION && *method == Method::POST => {
                 limits.bootstrap_timeout
             }
+            Route::Load(_) => load::TIME,
             // One of its entries may make a destination.
             Route::Root => limits.bootstrap_timeout,
             _ => limits.request_timeout,
@@ -161,6 +195,9 @@ impl Inner {
                 );
                 ingest::answer(app, ask, feed, below, most).await
             }
+            Route::Load(name) => load::load(app, ask, name.as_deref()).await,
+            Route::Import(is_v2) => load::import(app, ask, *is_v2).await,
+            Route::ImportStatus(id) => load::status(app, ask, id).await,
             Route::Type(name) => on_type(app, ask, name).await,
             Route::TypeSearch(name) => search::by_post(app, ask, name).await,
             Route::Instance(name, id) => on_instance(app, ask, name, id).await,

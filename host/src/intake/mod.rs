@@ -13,7 +13,7 @@ use lakefeed_view::r4;
 use lakefeed_view::r4::check::{Issue, Unfit, check_resource};
 use uuid::Uuid;
 
-use crate::change::{Body, ResourceKey};
+use crate::change::{Body, Matched, ResourceKey};
 use crate::log::{Action, Matcher, Precondition, Write};
 
 pub mod bundle;
@@ -21,6 +21,7 @@ pub mod created_at;
 pub mod criteria;
 pub mod feed;
 pub mod identifier;
+pub mod load;
 pub mod ndjson;
 pub mod patch;
 mod precondition;
@@ -79,6 +80,21 @@ impl Intake {
     #[must_use]
     pub fn on_invalid(self, on_invalid: OnInvalid) -> Self {
         Self { on_invalid, ..self }
+    }
+
+    /// The same intake for changes that no topic is asked about, now or later.
+    #[must_use]
+    pub fn unasked(&self) -> Self {
+        let nobody = Matched {
+            // As if all topics that there will ever be had been asked.
+            topics_known: i64::MAX.unsigned_abs(),
+            topics: Vec::new(),
+        };
+        let matcher: Matcher = Arc::new(move |_, _| nobody.clone());
+        Self {
+            matcher: Arc::new(move || Arc::clone(&matcher)),
+            ..self.clone()
+        }
     }
 
     /// The most bytes that one resource may have.

@@ -4,16 +4,24 @@
 //! cannot be taken is reported by its file and number and the rest is imported. A resource becomes an update of
 //! its id, so that importing a file twice makes a second version and never a second resource.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lakefeed_view::r4::check::Issue;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 
+use crate::change::ResourceKey;
 use crate::log::{Log, LogError, Precondition, Write, WriteError};
 
 use super::{Intake, OWN_TYPES, OnInvalid, Refusal};
 
+mod input;
 mod lines;
+
+pub use input::Input;
 
 use lines::{Line, Lines};
 
@@ -28,6 +36,10 @@ pub struct ImportOptions {
     pub listed_bad_lines: usize,
     /// What becomes of resources that are not valid FHIR R4: with [`OnInvalid::Report`] they are imported and listed.
     pub on_invalid: OnInvalid,
+    /// Whether a line without an id is refused; else its resource gets a new one.
+    pub needs_id: bool,
+    /// The most bytes that a compressed input may expand to.
+    pub max_expanded_bytes: u64,
 }
 
 impl Default for ImportOptions {
@@ -37,6 +49,8 @@ impl Default for ImportOptions {
             batch_bytes: 4 * 1024 * 1024,
             listed_bad_lines: 100,
             on_invalid: OnInvalid::Refuse,
+            needs_id: false,
+            max_expanded_bytes: u64::MAX,
         }
     }
 }
@@ -54,6 +68,8 @@ pub struct Progress {
     pub bytes: u64,
     /// Files that were finished.
     pub files: u64,
+    /// Lines of the file under way that were read, empty ones included.
+    pub lines: u64,
 }
 
 /// A line that was not imported.
@@ -83,6 +99,8 @@ pub struct InvalidLine {
 pub struct ImportSummary {
     /// The counts.
     pub progress: Progress,
+    /// How many resources of each type were stored.
+    pub by_type: BTreeMap<String, u64>,
     /// The first of the refused lines.
     pub bad_lines: Vec<BadLine>,
     /// The first of the lines that were imported although invalid.
@@ -170,6 +188,19 @@ pub async fn import(
     options: ImportOptions,
     mut report: impl FnMut(Progress, Option<&BadLine>) + Send,
 ) -> Result<ImportSummary, ImportError> {
+    let inputs = files.iter().map(|file| Input::file(file)).collect();
+    let report = |summary: &ImportSummary, bad_line: Option<&BadLine>| report(summary.progress, bad_line);
+    import_inputs(log, intake, inputs, options, report).await
+}
+
+/// As [`import`], from whatever can be read. `report` hears all that is known so far.
+pub async fn import_inputs(
+    log: &dyn Log,
+    intake: &Intake,
+    inputs: Vec<Input>,
+    options: ImportOptions,
+    mut report: impl FnMut(&ImportSummary, Option<&BadLine>) + Send,
+) -> Result<ImportSummary, ImportError> {
     // One batch waits while one is written: reading and checking go on beside the commit.
     let (sender, mut receiver) = mpsc::channel(1);
     let reader = Reader {
@@ -178,7 +209,7 @@ pub async fn import(
         sender,
         batch: Batch::default(),
     };
-    let reading = tokio::task::spawn_blocking(move || reader.read_all(&files));
+    let reading = tokio::task::spawn_blocking(move || reader.read_all(inputs));
     let mut summary = ImportSummary::default();
     while let Some(batch) = receiver.recv().await {
         take(log, batch, &mut summary, options.listed_bad_lines, &mut report).await?;
@@ -194,9 +225,10 @@ async fn take(
     batch: Batch,
     summary: &mut ImportSummary,
     listed: usize,
-    report: &mut (impl FnMut(Progress, Option<&BadLine>) + Send),
+    report: &mut (impl FnMut(&ImportSummary, Option<&BadLine>) + Send),
 ) -> Result<(), ImportError> {
     let count = batch.writes.len() as u64;
+    let types: Vec<ResourceKey> = batch.writes.iter().map(|write| write.key.clone()).collect();
     if count > 0 {
         log.write(batch.writes).await.map_err(|error| match error {
             WriteError::Log(error) => error,
@@ -207,7 +239,14 @@ async fn take(
         })?;
     }
     let progress = &mut summary.progress;
+    for key in types {
+        match summary.by_type.get_mut(key.resource_type()) {
+            Some(stored) => *stored += 1,
+            None => drop(summary.by_type.insert(key.resource_type().to_owned(), 1)),
+        }
+    }
     progress.imported += count;
+    progress.lines = batch.lines_read;
     progress.bytes = batch.bytes_read;
     progress.files = batch.files_read;
     progress.invalid += batch.invalid_lines.len() as u64;
@@ -216,13 +255,13 @@ async fn take(
         .invalid_lines
         .extend(batch.invalid_lines.into_iter().take(room));
     for bad_line in batch.bad_lines {
-        progress.refused += 1;
-        report(*progress, Some(&bad_line));
+        summary.progress.refused += 1;
+        report(summary, Some(&bad_line));
         if summary.bad_lines.len() < listed {
             summary.bad_lines.push(bad_line);
         }
     }
-    report(summary.progress, None);
+    report(summary, None);
     Ok(())
 }
 
@@ -236,6 +275,8 @@ struct Batch {
     /// Bytes and files read up to the end of this batch.
     bytes_read: u64,
     files_read: u64,
+    /// Lines read of the file that it ends in.
+    lines_read: u64,
 }
 
 /// Reads and checks lines on a thread of its own.
@@ -250,16 +291,22 @@ struct Reader {
 struct Stopped;
 
 impl Reader {
-    fn read_all(mut self, files: &[PathBuf]) -> Result<(), ImportError> {
-        for file in files {
+    fn read_all(mut self, inputs: Vec<Input>) -> Result<(), ImportError> {
+        let (max_bytes, max_expanded) = (self.intake.max_resource_bytes(), self.options.max_expanded_bytes);
+        for input in inputs {
+            let file = input.name;
             let read = |source| ImportError::Read {
                 path: file.clone(),
                 source,
             };
             let before = self.batch.bytes_read;
-            let mut lines = Lines::open(file, self.intake.max_resource_bytes()).map_err(read)?;
+            let opened = (input.open)().map_err(read)?;
+            let mut lines = Lines::new(opened, max_bytes, max_expanded).map_err(read)?;
             while let Some(line) = lines.next_line().map_err(read)? {
-                self.take(file, before, &line);
+                if line.number <= input.skip_lines {
+                    continue;
+                }
+                self.take(&file, input.resource_type.as_deref(), before, &line);
                 if self.is_full() && self.send().is_err() {
                     return Ok(());
                 }
@@ -272,9 +319,10 @@ impl Reader {
         Ok(())
     }
 
-    fn take(&mut self, file: &Path, bytes_before: u64, line: &Line<'_>) {
+    fn take(&mut self, file: &Path, resource_type: Option<&str>, bytes_before: u64, line: &Line<'_>) {
         self.batch.bytes_read = bytes_before + line.bytes_read;
-        match self.write(line) {
+        self.batch.lines_read = line.number;
+        match self.write(resource_type, line) {
             Ok((write, issues)) => {
                 if !issues.is_empty() {
                     self.batch.invalid_lines.push(InvalidLine {
@@ -294,11 +342,17 @@ impl Reader {
         }
     }
 
-    fn write(&self, line: &Line<'_>) -> Result<(Write, Vec<Issue>), Refusal> {
+    fn write(&self, resource_type: Option<&str>, line: &Line<'_>) -> Result<(Write, Vec<Issue>), Refusal> {
         let text = line.text.ok_or(Refusal::TooLarge {
             limit: self.intake.max_resource_bytes(),
         })?;
-        let checked = self.intake.check_as(self.options.on_invalid, None, text)?;
+        let text = with_type(text, resource_type);
+        let checked = self
+            .intake
+            .check_as(self.options.on_invalid, resource_type, &text)?;
+        if self.options.needs_id && checked.body.id().is_none() {
+            return Err(Refusal::NoId);
+        }
         if OWN_TYPES.contains(&checked.body.resource_type()) {
             return Err(Refusal::Definition);
         }
@@ -320,6 +374,33 @@ impl Reader {
         };
         let full = std::mem::replace(&mut self.batch, next);
         self.sender.blocking_send(full).map_err(|_| Stopped)
+    }
+}
+
+/// A resource's text with its type, where the input says the type and the line leaves it out.
+fn with_type<'t>(text: &'t [u8], resource_type: Option<&str>) -> Cow<'t, [u8]> {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(rename = "resourceType")]
+        resource_type: Option<IgnoredAny>,
+    }
+    let Some(resource_type) = resource_type else {
+        return Cow::Borrowed(text);
+    };
+    let inside = text.trim_ascii_start().strip_prefix(b"{");
+    let has_none = || serde_json::from_slice::<Typed>(text).is_ok_and(|typed| typed.resource_type.is_none());
+    match inside {
+        Some(inside) if has_none() => {
+            let comma = if inside.trim_ascii_start().starts_with(b"}") {
+                ""
+            } else {
+                ","
+            };
+            let mut typed = format!("{{\"resourceType\":\"{resource_type}\"{comma}").into_bytes();
+            typed.extend_from_slice(inside);
+            Cow::Owned(typed)
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 

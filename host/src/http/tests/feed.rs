@@ -137,6 +137,30 @@ async fn a_delete_is_told_by_its_method_or_its_action_and_is_not_undone_by_what_
 }
 
 #[tokio::test]
+async fn a_delete_that_comes_before_its_resource_is_not_forgotten() {
+    let host = Host::start().await;
+    host.notify("history", aidbox(&[1]), vec![delete("p")]).await;
+    let mut known = delete("q");
+    known["response"]["etag"] = json!("W/\"2\"");
+    host.notify("history", aidbox(&[2]), vec![known]).await;
+    let late = vec![put("p", "Ash", 1), put("q", "Ash", 1)];
+    assert_eq!(
+        said(&host.notify("history", aidbox(&[3]), late).await),
+        "0 stored, 2 unchanged"
+    );
+    let newer = vec![put("q", "Birch", 3)];
+    assert_eq!(
+        said(&host.notify("history", aidbox(&[4]), newer).await),
+        "1 stored, 0 unchanged"
+    );
+    assert_eq!(
+        (host.family_of("p").await, host.family_of("q").await),
+        ("404".into(), "Birch".into())
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn handshakes_and_heartbeats_of_every_version_are_accepted() {
     let host = Host::start().await;
     let kind = "subscription-notification";

@@ -17,6 +17,7 @@ use crate::definitions::{self, Definitions};
 use crate::delivery::{Deliveries, DestinationSpec, Target, Targets};
 use crate::intake::Intake;
 use crate::intake::feed::Feeds;
+use crate::intake::load::{Allow, Loads, Readable};
 use crate::log::Log;
 use crate::plugin::{PluginRegistry, PluginSettings};
 
@@ -29,6 +30,7 @@ mod feed;
 mod history;
 mod hostile;
 mod interactions;
+mod load;
 mod outcome;
 mod patch;
 mod search;
@@ -143,6 +145,7 @@ async fn app(log: Arc<dyn Log>, folder: &Path, settings: &Settings) -> App {
     let intake = Intake::new(Arc::new(move || matcher.clone()), settings.limits.max_body_bytes);
     App {
         feeds: Feeds::new(log.clone(), intake.clone()),
+        loads: Loads::new(log.clone(), intake.clone(), allow(folder), 1024 * 1024),
         deliveries: Deliveries::with_targets(log.clone(), topics, Arc::new(NoTargets)),
         intake,
         definition_turn: tokio::sync::Mutex::default(),
@@ -155,6 +158,16 @@ async fn app(log: Arc<dyn Log>, folder: &Path, settings: &Settings) -> App {
         plugins,
         log,
     }
+}
+
+/// Files of the folder may be read, and what this machine serves.
+fn allow(folder: &Path) -> Allow {
+    let folder = folder.to_owned();
+    Arc::new(move |place| match place {
+        url if url.starts_with("http://127.0.0.1:") => Ok(Readable::Url(url.to_owned())),
+        name if !name.contains('/') => Ok(Readable::File(folder.join(name))),
+        _ => Err("may not be read".to_owned()),
+    })
 }
 
 /// No destination gets so far as to have a target without a plugin.

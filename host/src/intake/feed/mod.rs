@@ -6,22 +6,24 @@
 //!   or an older one, changes nothing. A call returns once all of it is durable.
 //!
 //! A delete that says neither version nor time is taken as of its arrival, so that what was sent before it and comes
-//! after it does not bring the resource back. A resource that says neither is stored each time that it differs.
+//! after it does not bring the resource back; nor does it when the delete came before the resource itself (`buried`). A resource that says neither is stored each time that it differs.
 //! Definitions of this host are not taken from feeds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::change::{Body, Interaction, ResourceKey, Source, Timestamp};
 use crate::intake::bundle::{At, BundleRefusal, Entry, request};
 use crate::intake::{self, Intake, Refusal};
 use crate::log::{Action, Log, LogError, Precondition, Write, WriteError, Written};
 
+mod buried;
 pub mod notification;
 pub mod numbers;
 pub mod signature;
@@ -31,6 +33,8 @@ use numbers::{Gap, Numbers};
 
 /// The space of the store where event numbers are kept.
 const SPACE: &str = "feed-numbers";
+/// Into how many shares resources are cut for deliveries to take turns.
+const TURNS: usize = 64;
 
 /// Takes what other servers send. Cheap to share; every method may be called from any task.
 pub struct Feeds {
@@ -39,6 +43,8 @@ pub struct Feeds {
     /// By the name that each subscription is kept under; held while they change.
     numbers: Mutex<HashMap<String, Numbers>>,
     counters: Counters,
+    /// One for each share of the resources: what is found of a resource holds until it is written.
+    turns: Vec<Mutex<()>>,
 }
 
 /// What all feeds did since the host started.
@@ -95,6 +101,7 @@ impl Feeds {
             intake,
             numbers: Mutex::default(),
             counters: Counters::default(),
+            turns: (0..TURNS).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -252,10 +259,12 @@ impl Feeds {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<Received, FeedError> {
+        let _turns = self.take_turns(&writes).await;
         let mut received = Received::default();
         let mut new = Vec::with_capacity(writes.len());
         for write in writes {
-            match self.is_here(&write).await? {
+            let is_old = self.is_here(&write).await? || buried::is_buried(&*self.log, &write).await?;
+            match is_old {
                 true => received.unchanged += 1,
                 false => new.push(write),
             }
@@ -263,6 +272,10 @@ impl Feeds {
         if new.is_empty() {
             return Ok(received);
         }
+        let told: Vec<_> = new
+            .iter()
+            .map(|write| (write.key.clone(), write.source.clone()))
+            .collect();
         let written = self.log.write(new).await.map_err(|error| match error {
             WriteError::Log(error) => error,
             // A write that asks for nothing but a newer source is never refused.
@@ -270,13 +283,32 @@ impl Feeds {
                 reason: refused.to_string(),
             },
         })?;
-        for written in written {
-            match written {
-                Written::Version { .. } => received.stored += 1,
-                Written::Nothing | Written::Unchanged(_) => received.unchanged += 1,
+        for (written, (key, source)) in written.into_iter().zip(told) {
+            match (written, source) {
+                (Written::Version { .. }, _) => received.stored += 1,
+                (Written::Nothing, Some(source)) => {
+                    buried::bury(&*self.log, &key, &source).await?;
+                    received.unchanged += 1;
+                }
+                (Written::Nothing | Written::Unchanged(_), _) => received.unchanged += 1,
             }
         }
         Ok(received)
+    }
+
+    /// Holds back other deliveries about the same resources; in one order, so that no two wait for each other.
+    async fn take_turns(&self, writes: &[Write]) -> Vec<MutexGuard<'_, ()>> {
+        let share = |write: &Write| {
+            let mut hasher = DefaultHasher::new();
+            write.key.hash(&mut hasher);
+            usize::try_from(hasher.finish() % TURNS as u64).unwrap_or_default()
+        };
+        let shares: BTreeSet<usize> = writes.iter().map(share).collect();
+        let mut turns = Vec::with_capacity(shares.len());
+        for share in shares {
+            turns.push(self.turns[share].lock().await);
+        }
+        turns
     }
 
     /// Whether a resource that says neither version nor time is stored to the byte already.

@@ -1,9 +1,7 @@
 //! The lines of a file, plain or gzip, of bounded length.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
 use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
@@ -30,12 +28,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Opens a file; one that begins as gzip does is decompressed, whatever its name.
-    pub(super) fn open(path: &Path, max_bytes: usize) -> io::Result<Self> {
-        Self::new(File::open(path)?, max_bytes)
-    }
-
-    fn new(file: impl Read + 'static, max_bytes: usize) -> io::Result<Self> {
+    /// Lines of at most `max_bytes`. What begins as gzip does is decompressed, whatever its name, into no more than
+    /// `max_expanded` bytes: more of them are an error.
+    pub(super) fn new(file: impl Read + 'static, max_bytes: usize, max_expanded: u64) -> io::Result<Self> {
         let bytes_read = Rc::new(Cell::new(0));
         let counted = Counted {
             inner: file,
@@ -44,7 +39,13 @@ impl Lines {
         let mut raw = BufReader::with_capacity(BUFFER, counted);
         let is_gzip = raw.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let input: Box<dyn BufRead> = match is_gzip {
-            true => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(raw))),
+            true => {
+                let expanded = Bounded {
+                    inner: MultiGzDecoder::new(raw),
+                    left: max_expanded,
+                };
+                Box::new(BufReader::with_capacity(BUFFER, expanded))
+            }
             false => Box::new(raw),
         };
         Ok(Self {
@@ -112,6 +113,25 @@ impl Lines {
     }
 }
 
+/// Fails where there is more than a bound allows: what a few bytes can be made to expand to has no other end.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "it expands to more than may be imported at once; split it",
+            )
+        })?;
+        Ok(read)
+    }
+}
+
 struct Counted<R> {
     inner: R,
     count: Rc<Cell<u64>>,
@@ -131,7 +151,7 @@ mod tests {
     use std::io::Write;
 
     fn lines(text: &[u8]) -> String {
-        let mut lines = Lines::new(io::Cursor::new(text.to_vec()), 8).unwrap();
+        let mut lines = Lines::new(io::Cursor::new(text.to_vec()), 8, 1000).unwrap();
         let mut found = String::new();
         while let Some(line) = lines.next_line().unwrap() {
             let text = line.text.map_or("too long".into(), String::from_utf8_lossy);
@@ -164,12 +184,22 @@ mod tests {
     }
 
     #[test]
+    fn a_gzip_file_that_expands_without_end_is_given_up() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![b'0'; 1_000_000]).unwrap();
+        let text = encoder.finish().unwrap();
+        let mut lines = Lines::new(io::Cursor::new(text), 8, 999_999).unwrap();
+        let error = lines.next_line().err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
     fn a_gzip_file_that_ends_early_is_an_error_and_not_a_short_file() {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"a\nb\n").unwrap();
         let mut text = encoder.finish().unwrap();
         text.truncate(text.len() - 6);
-        let mut lines = Lines::new(io::Cursor::new(text), 8).unwrap();
+        let mut lines = Lines::new(io::Cursor::new(text), 8, 1000).unwrap();
         let mut results = std::iter::from_fn(|| lines.next_line().map(|line| line.map(|_| ())).transpose());
         assert!(results.any(|result| result.is_err()));
     }
