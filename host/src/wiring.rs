@@ -147,7 +147,7 @@ impl Host {
     }
 
     /// Answers requests until `shutdown`, then stops: what was acknowledged is on disk, what was not delivered is
-    /// delivered by the next host.
+    /// delivered by the next host. Stops also where another host took the store, and fails with that.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), StartError> {
         if let Ok(address) = self.listener.local_addr() {
             let scheme = if self.settings.tls.is_some() {
@@ -177,11 +177,17 @@ impl Host {
                 tables.stop().await;
             }
         };
-        let (served, ()) = tokio::join!(serving, draining);
+        let watching = async {
+            let lost = shutdown.run_until_cancelled(app.log.lost()).await;
+            shutdown.cancel();
+            lost
+        };
+        let (served, (), lost) = tokio::join!(serving, draining, watching);
         if tokio::time::timeout(CLOSE, app.log.close()).await.is_err() {
             tracing::warn!("the store did not close in time; nothing that was acknowledged is lost");
         }
-        Ok(served?)
+        served?;
+        lost.map_or(Ok(()), |lost| Err(lost.into()))
     }
 }
 

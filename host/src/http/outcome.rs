@@ -334,6 +334,7 @@ impl From<LogError> for Outcome {
             ),
             LogError::ReadOnly { .. } => Self::unavailable("the store is read-only; nothing was written", 60),
             LogError::Unavailable { .. } => Self::unavailable("the store is not available", 5),
+            LogError::InUse { .. } => Self::unavailable("another host took the store over", 5),
             LogError::Closed => Self::unavailable("the server is stopping", 5),
             LogError::NoDestination { .. } => Self::not_found(error.to_string()),
             LogError::DestinationExists { .. } => {
@@ -373,6 +374,14 @@ mod tests {
                 r#""issue":[{"severity":"fatal","code":"not-found","diagnostics":"there is no Patient/<x>"}]}"#
             )
         );
+    }
+
+    #[test]
+    fn a_request_to_a_host_that_lost_its_store_is_to_be_sent_again() {
+        let outcome = Outcome::from(LogError::InUse {
+            store: "the store".to_owned(),
+        });
+        assert_eq!(outcome.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 /// Why a store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// LOG-001. Another host holds the store. Stop it, or give this host a store of its own.
+    /// LOG-001. Another host holds the store, or took it from this one, which then ends. Stop it, or give this host a
+    /// store of its own.
     #[error(
         "{store} is in use by another lakefeed host; stop that one or name another `[store] url` [LOG-001]"
     )]
@@ -98,8 +99,8 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether the same call may succeed later without anybody's help.
+    /// Whether the same call may succeed later without anybody's help, at this host or at the one that has the store now.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Full)
+        matches!(self, Self::Unavailable { .. } | Self::Full | Self::InUse { .. })
     }
 }

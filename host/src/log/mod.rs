@@ -176,6 +176,12 @@ pub trait Log: Send + Sync + 'static {
     /// Forgets a kept value. Absent is success.
     async fn drop_kept(&self, space: &str, name: &str) -> Result<(), LogError>;
 
+    /// Waits until another host has taken the store, if that ever happens, and answers that it is in use. This host
+    /// writes nothing more; all that it can do is to end.
+    async fn lost(&self) -> LogError {
+        std::future::pending().await
+    }
+
     /// Finishes what is under way and lets go of the store. Later calls fail with [`LogError::Closed`].
     async fn close(&self);
 }

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::super::edit::Records;
 use super::edit::{self, Rows};
+use super::host::{self, HostNumber};
 use super::lock::Locks;
 use super::partition::{self, Width};
 use crate::change::Offset;
@@ -39,10 +40,10 @@ pub(super) async fn take(
     connection: &mut PgConnection,
 ) -> Result<(i64, Identity), sqlx::Error> {
     begin(connection).await?;
+    let identity = settle_within(0, width, connection).await?;
     let host: i64 = sqlx::query_scalar("UPDATE lakefeed.store SET host = host + 1 RETURNING host")
         .fetch_one(&mut *connection)
         .await?;
-    let identity = settle_within(0, width, connection).await?;
     sqlx::raw_sql("COMMIT").execute(connection).await?;
     Ok((host, identity))
 }
@@ -52,14 +53,25 @@ pub(super) async fn take(
 pub(super) async fn settle(
     newest: u64,
     width: Width,
+    ours: &HostNumber,
     connection: &mut PgConnection,
 ) -> Result<Identity, sqlx::Error> {
     if look(newest, connection).await? == Identity::Same {
         return Ok(Identity::Same);
     }
     begin(connection).await?;
+    let before = host::number(connection).await?;
     let settled = settle_within(newest, width, connection).await?;
+    // Who lost the store to another host stays without it.
+    let is_ours = before.is_some_and(|before| before == *ours);
+    let raised = host::number(connection).await?.filter(|_| is_ours);
+    if let Some(raised) = raised {
+        ours.propose(raised);
+    }
     sqlx::raw_sql("COMMIT").execute(connection).await?;
+    if let Some(raised) = raised {
+        ours.keep(raised);
+    }
     Ok(settled)
 }
 
@@ -114,8 +126,10 @@ async fn settle_within(
 }
 
 async fn begin_anew(width: Width, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // The time makes the host's number one that no host of the lost store has, however far this one was set back.
     sqlx::query(
-        "UPDATE lakefeed.store s SET base = $1 * (1 + greatest( \
+        "UPDATE lakefeed.store s SET \
+         host = greatest(s.host + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), base = $1 * (1 + greatest( \
            s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint, \
            (SELECT max(transaction) FROM lakefeed.log), \
            (SELECT max(acked_transaction) FROM lakefeed.destination)) / $1)",

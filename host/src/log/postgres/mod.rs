@@ -137,12 +137,11 @@ impl PostgresLog {
         tasks.spawn(announcer.run());
         tasks.spawn(upkeep::run(Arc::clone(&shared)));
         let keeper = Keeper {
-            url: shared.url.clone(),
-            place: shared.place.clone(),
+            shared: Arc::clone(&shared),
             connection,
         };
         let ended = CancellationToken::new();
-        tokio::spawn(hold(tasks, keeper, ended.clone()));
+        tokio::spawn(host::hold(tasks, keeper, ended.clone()));
         Self {
             calls,
             intake: pool(&shared.url, READER, INTAKE_READERS),
@@ -156,10 +155,12 @@ impl PostgresLog {
     }
 
     async fn intake(&self) -> Result<PoolConnection<Postgres>, LogError> {
+        self.shared.check_held()?;
         self.intake.acquire().await.map_err(|error| self.fault(error))
     }
 
     async fn delivery(&self) -> Result<PoolConnection<Postgres>, LogError> {
+        self.shared.check_held()?;
         self.delivery.acquire().await.map_err(|error| self.fault(error))
     }
 
@@ -187,18 +188,6 @@ impl PostgresLog {
     fn fault(&self, error: sqlx::Error) -> LogError {
         self.shared.place.fault(&error)
     }
-}
-
-/// Holds the store until all tasks have ended.
-async fn hold(mut tasks: JoinSet<()>, keeper: Keeper, ended: CancellationToken) {
-    let released = CancellationToken::new();
-    let keeping = keeper.run(released.clone());
-    let waiting = async {
-        while tasks.join_next().await.is_some() {}
-        released.cancel();
-    };
-    tokio::join!(keeping, waiting);
-    ended.cancel();
 }
 
 /// Sessions that are opened as they are needed, and replaced where they broke.
@@ -244,7 +233,7 @@ async fn apply_within(
             };
             edit.apply((shared.clock)(), &mut rows).await
         }
-        false => Err(shared.place.in_use(" (which took it over)").into()),
+        false => Err(shared.taken_over().into()),
     };
     let (end, edited) = match edited {
         Ok(held) => ("COMMIT", Ok(held)),
@@ -428,6 +417,11 @@ impl Log for PostgresLog {
     async fn drop_kept(&self, space: &str, name: &str) -> Result<(), LogError> {
         let (space, name) = (space.to_owned(), name.to_owned());
         self.edit_only(Edit::Forget { space, name }).await
+    }
+
+    async fn lost(&self) -> LogError {
+        self.shared.lost.cancelled().await;
+        self.shared.taken_over()
     }
 
     async fn close(&self) {

@@ -8,8 +8,9 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::super::Clock;
+use super::super::{Clock, LogError};
 use super::fault::Place;
+use super::host::HostNumber;
 use super::identity::{self, Identity};
 use super::partition::Width;
 use super::url::PostgresUrl;
@@ -20,10 +21,12 @@ pub(super) struct Shared {
     pub(super) place: Place,
     pub(super) clock: Clock,
     /// This host's number; who finds another one in the store may write no more.
-    pub(super) host: i64,
+    pub(super) host: HostNumber,
     pub(super) width: Width,
     /// Whether the store is being closed.
     pub(super) closing: CancellationToken,
+    /// Whether another host has it.
+    pub(super) lost: CancellationToken,
     /// Wakes the upkeep before its time.
     pub(super) upkeep: Notify,
     /// The first sequence that has no partition.
@@ -46,9 +49,10 @@ impl Shared {
             place: Place::new(&url),
             url,
             clock,
-            host,
+            host: HostNumber::new(host),
             width,
             closing,
+            lost: CancellationToken::new(),
             upkeep: Notify::new(),
             partitioned: AtomicU64::new(partitioned),
             newest: AtomicU64::new(0),
@@ -63,11 +67,31 @@ impl Shared {
     ) -> Result<(PgConnection, Identity), sqlx::Error> {
         let mut connection = self.url.connect(settings).await?;
         let newest = self.newest.load(Ordering::Acquire);
-        let found = identity::settle(newest, self.width, &mut connection).await?;
+        let found = identity::settle(newest, self.width, &self.host, &mut connection).await?;
         if found == Identity::Another {
             self.begin_anew();
         }
         Ok((connection, found))
+    }
+
+    /// Gives the store up for good.
+    pub(super) fn lose(&self) {
+        tracing::error!("{}", self.taken_over());
+        self.lost.cancel();
+        self.closing.cancel();
+    }
+
+    /// What every call is answered once another host has the store.
+    pub(super) fn taken_over(&self) -> LogError {
+        self.place.in_use(" (which took it over)")
+    }
+
+    /// Fails once the store is given up.
+    pub(super) fn check_held(&self) -> Result<(), LogError> {
+        match self.lost.is_cancelled() {
+            true => Err(self.taken_over()),
+            false => Ok(()),
+        }
     }
 
     /// Says that the store was restored or failed over, and forgets what was known of it.

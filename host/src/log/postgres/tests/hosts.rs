@@ -69,6 +69,37 @@ async fn a_host_whose_session_was_lost_takes_the_store_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_whose_store_another_had_meanwhile_lets_go_of_it_and_says_so() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    let held = holder(&database).unwrap();
+    // What a host does that opens the store and ends again.
+    database.sql(&format!(
+        "UPDATE lakefeed.store SET host = host + 1; SELECT pg_terminate_backend({held})"
+    ));
+    assert!(matches!(log.lost().await, LogError::InUse { .. }));
+    let read = log.destinations().await;
+    assert!(matches!(read, Err(LogError::InUse { .. })), "{read:?}");
+    let next = open_when_free(&database.url(), still()).await;
+    version(&next, put("a", "x")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_whose_store_begins_anew_goes_on_under_a_number_that_no_other_has() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    version(&log, put("a", "x")).await;
+    database.sql(
+        "UPDATE lakefeed.store SET identity = 'elsewhere'; \
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lakefeed'",
+    );
+    wait_for("a write", async || log.write(vec![put("a", "y")]).await.ok()).await;
+    let host: i64 = database.sql("SELECT host FROM lakefeed.store").parse().unwrap();
+    assert!(host > 1_000_000_000_000, "{host}");
+    log.create_destination("d", Offset::START).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_of_a_newer_schema_or_of_another_program_is_left_alone() {
     let database = database!();
     open_when_free(&database.url(), still()).await.close().await;
