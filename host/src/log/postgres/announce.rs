@@ -27,6 +27,10 @@ const LATER: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// How long the answers of a commit wait for the head.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is asked who holds changes back.
+const BLAME: Duration = Duration::from_secs(10);
+/// How many hidden offsets are remembered. What is forgotten is found when it is asked what others have committed.
+const MOST_HIDDEN: usize = 1_024;
 /// How often the same transaction is named in the log.
 const REPEAT: Duration = Duration::from_secs(60);
 
@@ -57,6 +61,7 @@ pub(super) struct Announcer {
     hidden: BTreeSet<Offset>,
     hidden_since: Option<Instant>,
     asked_others: Instant,
+    asked_who: Option<Instant>,
     pause: Duration,
     warned: Option<(Instant, String)>,
 }
@@ -76,6 +81,7 @@ impl Announcer {
             hidden: BTreeSet::new(),
             hidden_since: None,
             asked_others: Instant::now(),
+            asked_who: None,
             pause: SOON,
             warned: None,
         };
@@ -98,8 +104,7 @@ impl Announcer {
             while let Ok(more) = self.committed.try_recv() {
                 commits.push(more);
             }
-            self.hidden
-                .extend(commits.iter().filter_map(|commit| commit.newest));
+            hide(&mut self.hidden, commits.iter().filter_map(|commit| commit.newest));
             if within(LOOK, self.look()).await.is_err() {
                 self.connection = None;
             }
@@ -161,9 +166,12 @@ impl Announcer {
         let is_long = self
             .hidden_since
             .is_some_and(|since| since.elapsed() > horizon::GRACE);
-        let (true, Some(connection)) = (is_long, &mut self.connection) else {
+        let was_asked = self.asked_who.is_some_and(|at| at.elapsed() < BLAME);
+        let (true, false, Some(connection)) = (is_long, was_asked, &mut self.connection) else {
             return;
         };
+        // Also where no answer comes: the server may go on at it when nobody waits any more.
+        self.asked_who = Some(Instant::now());
         let now = (self.shared.clock)();
         let held = within(LOOK, horizon::held_back(now, connection)).await;
         let Ok(held) = held else {
@@ -181,7 +189,35 @@ impl Announcer {
     }
 }
 
+/// Remembers what is hidden: the greatest offsets, where they are too many.
+fn hide(hidden: &mut BTreeSet<Offset>, more: impl Iterator<Item = Offset>) {
+    for offset in more {
+        hidden.insert(offset);
+        if hidden.len() > MOST_HIDDEN {
+            hidden.pop_first();
+        }
+    }
+}
+
 /// The part of a reason that does not change while it lasts.
 fn culprit(reason: &str) -> &str {
     reason.split(" is open").next().unwrap_or(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_hidden_offsets_the_greatest_are_remembered() {
+        let offset = |transaction| Offset {
+            transaction,
+            sequence: 1,
+        };
+        let mut hidden = BTreeSet::new();
+        hide(&mut hidden, (0..5_000).map(offset));
+        assert_eq!(hidden.len(), MOST_HIDDEN);
+        assert_eq!(hidden.last(), Some(&offset(4_999)));
+        assert_eq!(hidden.first(), Some(&offset(5_000 - MOST_HIDDEN as u64)));
+    }
 }

@@ -62,6 +62,10 @@ pub(super) async fn newest(connection: &mut PgConnection) -> Result<Offset, sqlx
     Ok(Offset::START)
 }
 
+/// When the first change was made that is hidden: one row of an index, however many are.
+pub(super) const FIRST_HIDDEN: &str = "SELECT l.last_updated FROM lakefeed.log l \
+     WHERE l.transaction >= $1 AND l.sequence >= $2 ORDER BY l.transaction, l.sequence LIMIT 1";
+
 /// Who keeps committed changes from being given out; none where nothing has been hidden for longer than the grace.
 pub(super) async fn held_back(
     now: Timestamp,
@@ -73,14 +77,12 @@ pub(super) async fn held_back(
         sequence: 0,
     };
     let (first, _) = partition::span(from, everything(), connection).await?;
-    let hidden = sqlx::query(
-        "SELECT min(l.last_updated) FROM lakefeed.log l WHERE l.transaction >= $1 AND l.sequence >= $2",
-    )
-    .bind(integer(horizon))
-    .bind(first)
-    .fetch_one(&mut *connection)
-    .await?;
-    let Some(since) = get::<Option<i64>>(&hidden, 0)?.map(Timestamp) else {
+    let hidden: Option<i64> = sqlx::query_scalar(FIRST_HIDDEN)
+        .bind(integer(horizon))
+        .bind(first)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(since) = hidden.map(Timestamp) else {
         return Ok(None);
     };
     let waited = Duration::from_micros(u64::try_from(now.0 - since.0).unwrap_or(0));

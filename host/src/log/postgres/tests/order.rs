@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, Row};
 
+use super::super::horizon;
+use super::super::url::READER;
 use super::{database, open_when_free, wait_for};
 use crate::change::{Offset, Timestamp};
-use crate::log::suite::{all_changes, put, version};
+use crate::log::suite::{all_changes, put, still, version};
 use crate::log::{Clock, Log};
 
 fn now() -> Clock {
@@ -85,4 +87,30 @@ async fn a_prepared_transaction_that_holds_delivery_back_is_named_by_its_id() {
         (!changes.is_empty()).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_changes_back_is_asked_without_walking_what_is_hidden() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    let mut open = database.session().await;
+    sqlx::raw_sql("BEGIN; SELECT pg_current_xact_id()")
+        .execute(&mut open)
+        .await
+        .unwrap();
+    let writes = (0..2_000).map(|number| put(&format!("p{number}"), "x")).collect();
+    log.write(writes).await.unwrap();
+    // As a reader of the store asks.
+    let mut session = database.url().connect(READER).await.unwrap();
+    let explain = horizon::FIRST_HIDDEN.replace("$1", "0").replace("$2", "0");
+    let explain = format!("EXPLAIN (ANALYZE, FORMAT TEXT) {explain}");
+    let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+        .fetch_all(&mut session)
+        .await
+        .unwrap();
+    let most = plan.iter().filter_map(|line| {
+        let rows = line.split("(actual").nth(1)?.split("rows=").nth(1)?;
+        rows.split(['.', ' ']).next()?.parse::<u64>().ok()
+    });
+    assert_eq!(most.max(), Some(1), "{plan:#?}");
 }
