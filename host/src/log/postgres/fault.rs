@@ -1,6 +1,7 @@
 //! What a PostgreSQL failure means for the caller.
 
 use super::super::LogError;
+use super::identity::SettingsDropped;
 use super::url::PostgresUrl;
 
 /// The store as errors name it.
@@ -57,6 +58,10 @@ impl Place {
             sqlx::Error::Tls(_) => {
                 unavailable("the server's TLS is not accepted; look at `sslmode` and its certificate")
             }
+            sqlx::Error::Configuration(error) if error.is::<SettingsDropped>() => url(
+                "names a pooler that drops the settings of this host's sessions; name the server itself, or a pooler in \
+                 session mode that passes `options` on",
+            ),
             sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => {
                 unavailable("the connection to the server broke")
             }
@@ -70,7 +75,8 @@ impl Place {
     fn fault_of_code(&self, code: &str) -> LogError {
         match code {
             "53100" => LogError::Full,
-            "25006" | "42501" => self.read_only(),
+            "25006" => unavailable("the server takes no writes at the moment; promote a standby, or look at `default_transaction_read_only`"),
+            "42501" => self.read_only(),
             "3D000" => url("names a database that does not exist; create it, `createdb` does"),
             "28P01" | "28000" => url(
                 "names a user whom the server does not let in; look at the password and the server's rules",
@@ -128,6 +134,8 @@ impl Remedy {
         match database.code().as_deref().unwrap_or("") {
             "40001" | "40P01" => Self::Again,
             "53200" => Self::AgainCoarse,
+            // A read-only server may have been replaced behind the same address.
+            "25006" => Self::Reconnect,
             // An administrator, a restart, a crash elsewhere, a time-out of the session or the machine.
             "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => Self::Reconnect,
             code if code.starts_with("08") => Self::Reconnect,
@@ -162,8 +170,8 @@ mod tests {
     #[test]
     fn each_sqlstate_is_answered_by_the_fault_that_fits() {
         check("53100", "LOG-003");
-        check("25006", "PostgreSQL at h:1/d is read-only");
-        check("42501", "LOG-004");
+        check("25006", "promote");
+        check("42501", "PostgreSQL at h:1/d is read-only");
         check("57P01", "LOG-005");
         check("57P03", "restarting");
         check("08006", "LOG-005");
@@ -184,6 +192,13 @@ mod tests {
             let fault = Place("p".to_owned()).fault_of_code(code);
             assert!(!fault.is_retryable(), "{code}");
         }
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_for_now_is_tried_again() {
+        let place = Place("p".to_owned());
+        assert!(place.fault_of_code("25006").is_retryable());
+        assert!(place.in_use("").is_retryable());
     }
 
     #[test]

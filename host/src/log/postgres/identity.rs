@@ -14,6 +14,7 @@ use super::edit::{self, Rows};
 use super::host::{self, HostNumber};
 use super::lock::Locks;
 use super::partition::{self, Width};
+use super::url::STATEMENT_TIMEOUT;
 use crate::change::Offset;
 
 /// The base of a store that begins anew is a multiple of this: more than the transactions that can have been lost.
@@ -95,10 +96,13 @@ async fn look(newest: u64, connection: &mut PgConnection) -> Result<Identity, sq
     let row = sqlx::query(concat!(
         "SELECT s.identity, ",
         identity!(),
-        ", s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM lakefeed.store s"
+        ", s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint, \
+         current_setting('synchronous_commit'), current_setting('search_path'), current_setting('statement_timeout') \
+         FROM lakefeed.store s"
     ))
     .fetch_one(connection)
     .await?;
+    check_settings([row.try_get(3)?, row.try_get(4)?, row.try_get(5)?])?;
     let (kept, now): (Option<String>, String) = (row.try_get(0)?, row.try_get(1)?);
     let next = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
     Ok(match kept {
@@ -106,6 +110,20 @@ async fn look(newest: u64, connection: &mut PgConnection) -> Result<Identity, sq
         Some(kept) if kept == now && next > newest => Identity::Same,
         Some(_) => Identity::Another,
     })
+}
+
+/// A connection that is not set up as we ask for: a pooler dropped it, or gave us another client's. The message does not
+/// say what is there.
+#[derive(Debug, thiserror::Error)]
+#[error("the session's settings are not those that were asked for")]
+pub(super) struct SettingsDropped;
+
+/// Refuses a session in which a commit may be answered before it is on disk, or a statement may wait for ever.
+fn check_settings(found: [&str; 3]) -> Result<(), sqlx::Error> {
+    match found == ["on", "pg_catalog", STATEMENT_TIMEOUT] {
+        true => Ok(()),
+        false => Err(sqlx::Error::Configuration(Box::new(SettingsDropped))),
+    }
 }
 
 async fn settle_within(

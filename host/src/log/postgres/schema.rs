@@ -22,15 +22,23 @@ const OLDEST_SERVER: u32 = 140_000;
 struct Server {
     version: u32,
     is_standby: bool,
+    encoding: String,
     syncs: bool,
 }
 
-/// Refuses a server that is too old, or a standby; says loudly that one does not sync.
+/// Refuses a server that is too old or a standby, and a database that cannot hold all characters; says loudly that a
+/// server does not sync.
 pub(super) async fn check_server(place: &Place, connection: &mut PgConnection) -> Result<(), LogError> {
     let server = server(connection).await.map_err(|error| place.fault(&error))?;
     if server.version < OLDEST_SERVER {
         return Err(LogError::Url {
             reason: "names a PostgreSQL server older than 14; use 14 or later".to_owned(),
+        });
+    }
+    if server.encoding != "UTF8" {
+        return Err(LogError::Url {
+            reason: "names a database whose encoding is not UTF8; create it with `ENCODING 'UTF8' TEMPLATE template0`"
+                .to_owned(),
         });
     }
     if server.is_standby {
@@ -47,7 +55,9 @@ pub(super) async fn check_server(place: &Place, connection: &mut PgConnection) -
 
 async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT current_setting('server_version_num')::integer, pg_is_in_recovery(), current_setting('fsync') = 'on'",
+        "SELECT current_setting('server_version_num')::integer, \
+         pg_is_in_recovery(), \
+         current_setting('fsync') = 'on', current_setting('server_encoding')",
     )
     .fetch_one(connection)
     .await?;
@@ -55,6 +65,7 @@ async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
         version: u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or(0),
         is_standby: row.try_get(1)?,
         syncs: row.try_get(2)?,
+        encoding: row.try_get(3)?,
     })
 }
 

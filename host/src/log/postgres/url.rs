@@ -15,11 +15,14 @@ pub(super) const APPLICATION: &str = "lakefeed";
 /// How long a caller waits for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a statement may take.
+pub(super) const STATEMENT_TIMEOUT: &str = "30s";
+
 /// What every session of ours asks of the server: an answer to a commit means that it is on disk, nothing waits for
 /// ever, and what a dead host held is let go of within a minute.
 const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
-    ("statement_timeout", "30s"),
+    ("statement_timeout", STATEMENT_TIMEOUT),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "30s"),
     ("default_transaction_isolation", "read committed"),

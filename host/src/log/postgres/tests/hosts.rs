@@ -1,6 +1,6 @@
 //! One host at a time, and a store that is another server's all at once.
 
-use super::{Database, PostgresLog, database, open_when_free, wait_for};
+use super::{Database, PostgresLog, PostgresUrl, database, open_when_free, wait_for};
 use crate::change::{Offset, Timestamp};
 use crate::log::suite::{all_changes, content, key, page, put, still, topics, version};
 use crate::log::{Ack, Log, LogError, Write, WriteError};
@@ -97,6 +97,38 @@ async fn a_host_whose_store_begins_anew_goes_on_under_a_number_that_no_other_has
     let host: i64 = database.sql("SELECT host FROM lakefeed.store").parse().unwrap();
     assert!(host > 1_000_000_000_000, "{host}");
     log.create_destination("d", Offset::START).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_settings_a_pooler_dropped_is_refused() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    for dropped in [
+        ("synchronous_commit", "off"),
+        ("search_path", "public"),
+        ("statement_timeout", "0"),
+    ] {
+        let refused = log.shared.connect(&[dropped]).await.err().unwrap();
+        let refused = log.fault(refused);
+        assert!(matches!(refused, LogError::Url { .. }), "{refused}");
+        assert!(refused.to_string().contains("session mode"), "{refused}");
+    }
+    version(&log, put("a", "x")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_hold_all_characters_is_refused() {
+    let database = database!();
+    let server = database.server();
+    let name = "lakefeed_latin";
+    server.sql(
+        "postgres",
+        &format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"),
+    );
+    let url = PostgresUrl::parse(&server.url(name)).unwrap();
+    let refused = PostgresLog::open(&url, still()).await.unwrap_err();
+    assert!(refused.to_string().contains("encoding is not UTF8"), "{refused}");
+    server.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
