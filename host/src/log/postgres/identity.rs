@@ -17,12 +17,17 @@ use super::partition::{self, Width};
 use super::url::STATEMENT_TIMEOUT;
 use crate::change::Offset;
 
-/// The base of a store that begins anew is a multiple of this: more than the transactions that can have been lost.
+/// The base of a store that begins anew is at least so far above all that is in it: more than the transactions that can
+/// have been lost.
 const BASE_STRIDE: i64 = 1_000_000_000_000;
 
-/// Its sequences go on at the next multiple of this. What the lost store numbered was seen by clients and targets; no
-/// such number may come to mean something else.
+/// Its sequences go on at least so far above. What the lost store numbered was seen by clients and targets; no such
+/// number may come to mean something else.
 const SEQUENCE_STRIDE: i64 = 1_000_000_000;
+
+/// Both go on further up by chance, by so many strides at most: the lives of a backup that is restored twice are apart.
+const BASE_STRIDES: i64 = 10;
+const SEQUENCE_STRIDES: i64 = 1_000;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,12 +152,13 @@ async fn begin_anew(width: Width, connection: &mut PgConnection) -> Result<(), s
     // The time makes the host's number one that no host of the lost store has, however far this one was set back.
     sqlx::query(
         "UPDATE lakefeed.store s SET \
-         host = greatest(s.host + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), base = $1 * (1 + greatest( \
+         host = greatest(s.host + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), base = $1 * (2 + greatest( \
            s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint, \
            (SELECT max(transaction) FROM lakefeed.log), \
-           (SELECT max(acked_transaction) FROM lakefeed.destination)) / $1)",
+           (SELECT max(acked_transaction) FROM lakefeed.destination)) / $1) + floor(random() * $1 * $2)::bigint",
     )
     .bind(BASE_STRIDE)
+    .bind(BASE_STRIDES)
     .execute(&mut *connection)
     .await?;
     // No row that is there has a number of the new base.
@@ -163,10 +169,12 @@ async fn begin_anew(width: Width, connection: &mut PgConnection) -> Result<(), s
     .execute(&mut *connection)
     .await?;
     let row = sqlx::query(
-        "SELECT setval('lakefeed.sequence', $1 * (1 + greatest( \
-           (SELECT last_value FROM lakefeed.sequence), (SELECT max(sequence) FROM lakefeed.log)) / $1))",
+        "SELECT setval('lakefeed.sequence', $1 * (2 + greatest( \
+           (SELECT last_value FROM lakefeed.sequence), (SELECT max(sequence) FROM lakefeed.log)) / $1) \
+           + floor(random() * $1 * $2)::bigint)",
     )
     .bind(SEQUENCE_STRIDE)
+    .bind(SEQUENCE_STRIDES)
     .fetch_one(&mut *connection)
     .await?;
     let sequence = super::row::natural(&row, 0)?;

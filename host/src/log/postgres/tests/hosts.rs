@@ -200,10 +200,10 @@ async fn a_dump_that_is_restored_begins_new_generations_above_all_that_was_given
     let refused = log.ack("d", fence, Ack::default()).await;
     assert!(matches!(refused, Err(LogError::Fenced { .. })), "{refused:?}");
     let made = version(&log, write("4")).await;
-    assert!(made.sequence > lost.sequence && made.sequence.0 >= 1_000_000_000);
+    assert!(made.sequence > lost.sequence && made.sequence.0 >= 2_000_000_000);
     let new = all_changes(&log, old[2].offset).await;
     assert_eq!(new.len(), 1);
-    assert!(new[0].offset.transaction >= 1_000_000_000_000);
+    assert!(new[0].offset.transaction >= 2_000_000_000_000);
     assert_eq!(log.count_changes(old[0].offset, "t").await.unwrap(), 3);
     let history = log.history(&key("a"), page(None, 10)).await.unwrap();
     let contents: Vec<String> = history.iter().map(content).collect();
@@ -215,4 +215,26 @@ async fn a_dump_that_is_restored_begins_new_generations_above_all_that_was_given
     database
         .server()
         .sql("postgres", &format!("DROP DATABASE {restored}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_restored_twice_gives_no_number_twice() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    version(&log, put("a", "x")).await;
+    log.close().await;
+    let mut offsets = Vec::new();
+    for name in ["lakefeed_twin_1", "lakefeed_twin_2"] {
+        let copy = database.copy_to(name).await;
+        let log = open_when_free(&copy, still()).await;
+        version(&log, put("b", "x")).await;
+        let changes = all_changes(&log, Offset::START).await;
+        offsets.push(changes[1].offset);
+        log.close().await;
+        database
+            .server()
+            .sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+    }
+    assert!(offsets[0].sequence.abs_diff(offsets[1].sequence) > 1_000);
+    assert!(offsets[0].transaction.abs_diff(offsets[1].transaction) > 1_000_000);
 }
