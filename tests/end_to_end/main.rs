@@ -25,6 +25,7 @@ mod postgres_operated;
 mod restart;
 mod schema_drift;
 mod second_host;
+mod senders;
 mod sql_views;
 mod store;
 mod views_tool;
