@@ -33,6 +33,8 @@ use numbers::{Gap, Numbers};
 
 /// The space of the store where event numbers are kept.
 const SPACE: &str = "feed-numbers";
+/// The most subscriptions whose numbers are held in memory.
+const SUBSCRIPTIONS: usize = 10_000;
 /// Into how many shares resources are cut for deliveries to take turns.
 const TURNS: usize = 64;
 
@@ -344,6 +346,10 @@ impl Feeds {
         if numbers != before {
             let value = serde_json::to_vec(&numbers).unwrap_or_default();
             self.log.put_kept(SPACE, &name, &value).await?;
+        }
+        if all.len() >= SUBSCRIPTIONS {
+            // The store has them all.
+            all.clear();
         }
         all.insert(name, numbers);
         Ok(gaps)
