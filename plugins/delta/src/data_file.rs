@@ -55,9 +55,14 @@ impl Encoder {
         })
     }
 
+    /// Whether every row is in a file.
+    pub(crate) fn is_done(&self) -> bool {
+        self.next == self.rows.num_rows()
+    }
+
     /// The next file; none once every row is in one.
     pub(crate) fn next_file(&mut self) -> Result<Option<EncodedFile>, DeltaError> {
-        if self.next == self.rows.num_rows() {
+        if self.is_done() {
             return Ok(None);
         }
         self.encode()

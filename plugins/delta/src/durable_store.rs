@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
@@ -24,7 +25,7 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-use crate::temporary::{TEMPORARY, Temporary, make_folder, sweep_folder, sync_above, sync_folder};
+use crate::temporary::{TEMPORARY, Temporary, make_folder, sweep_folder, sync, sync_above, sync_folder};
 
 /// The store. Cheap to clone; clones share the count of syncs.
 #[derive(Clone, Debug)]
@@ -73,6 +74,37 @@ impl DurableStore {
         blocking(move || folders.iter().map(|folder| sweep_folder(folder)).sum()).await
     }
 
+    /// Writes a file under a name that nobody asks for before this returns. As durable as any other write, and sooner.
+    pub async fn put_unknown(&self, location: &Path, bytes: Bytes) -> Result<()> {
+        let target = self.inner.path_to_filesystem(location)?;
+        let synced = Arc::clone(&self.synced);
+        blocking(move || {
+            let temporary = Temporary::beside(&target, &synced)?;
+            let mut file = temporary.file()?;
+            file.write_all(&bytes)?;
+            temporary.publish_unknown(&file, &synced)
+        })
+        .await
+    }
+
+    /// Writes a file that has its name still to come, and syncs its bytes.
+    pub async fn prepare(&self, location: &Path, bytes: Bytes) -> Result<Prepared> {
+        let target = self.inner.path_to_filesystem(location)?;
+        let (synced, location) = (Arc::clone(&self.synced), location.clone());
+        blocking(move || {
+            let temporary = Temporary::beside(&target, &synced)?;
+            let mut file = temporary.file()?;
+            file.write_all(&bytes)?;
+            sync(&file, &synced)?;
+            Ok(Prepared {
+                temporary,
+                location,
+                synced,
+            })
+        })
+        .await
+    }
+
     async fn place(&self, location: &Path, payload: PutPayload, create: bool) -> Result<PutResult> {
         let target = self.inner.path_to_filesystem(location)?;
         let synced = Arc::clone(&self.synced);
@@ -87,6 +119,27 @@ impl DurableStore {
             e_tag: None,
             version: None,
         })
+    }
+}
+
+/// A file whose bytes are durable and whose name is not given yet. It is removed when dropped.
+#[derive(Debug)]
+pub struct Prepared {
+    temporary: Temporary,
+    location: Path,
+    synced: Arc<AtomicU64>,
+}
+
+impl Prepared {
+    /// Gives it its name durably, unless the name is taken ([`Error::AlreadyExists`]).
+    pub async fn create(self) -> Result<()> {
+        let Self {
+            temporary,
+            location,
+            synced,
+        } = self;
+        let named = blocking(move || temporary.name(true, &synced)).await;
+        named.map_err(|error| name_conflict(error, &location))
     }
 }
 

@@ -42,6 +42,7 @@ pub use crate::error::DeltaError;
 pub use crate::mapper::DeltaTypes;
 
 use crate::config::{Checked, Place};
+use crate::durable_store::DurableStore;
 use crate::storage::Storage;
 use crate::writer::Session;
 
@@ -49,7 +50,7 @@ use crate::writer::Session;
 pub struct Delta {
     checked: Checked,
     /// A store that somebody else made, instead of the one that the parameters name.
-    store: Option<Arc<dyn ObjectStore>>,
+    store: Option<(Arc<dyn ObjectStore>, Option<DurableStore>)>,
     /// Who follows the references to secrets.
     host: Option<Host>,
     session: Mutex<Option<Session>>,
@@ -70,7 +71,15 @@ impl Delta {
     /// list by name, and have made durable what it answered.
     pub fn with_store(config: &Config, store: Arc<dyn ObjectStore>) -> Result<Self, DeltaError> {
         Ok(Self {
-            store: Some(store),
+            store: Some((store, None)),
+            ..Self::new(config)?
+        })
+    }
+
+    /// An instance whose table lies at the root of that folder, whatever the parameters name.
+    pub fn with_folder(config: &Config, folder: DurableStore) -> Result<Self, DeltaError> {
+        Ok(Self {
+            store: Some((Arc::new(folder.clone()), Some(folder))),
             ..Self::new(config)?
         })
     }
@@ -78,7 +87,7 @@ impl Delta {
     /// The table's storage; a folder that is missing is made.
     fn storage(&self) -> Result<Storage, PluginError> {
         Ok(match &self.store {
-            Some(store) => Storage::new(Arc::clone(store), None)?,
+            Some((store, folder)) => Storage::new(Arc::clone(store), folder.clone())?,
             None => Storage::create(&self.place()?)?,
         })
     }
@@ -86,7 +95,7 @@ impl Delta {
     /// The table's storage; none if it is a folder that is missing.
     fn existing_storage(&self) -> Result<Option<Storage>, PluginError> {
         Ok(match &self.store {
-            Some(store) => Some(Storage::new(Arc::clone(store), None)?),
+            Some((store, folder)) => Some(Storage::new(Arc::clone(store), folder.clone())?),
             None => Storage::open(&self.place()?)?,
         })
     }

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::DeltaError;
 use crate::config::{Bucket, Place};
-use crate::durable_store::DurableStore;
+use crate::durable_store::{DurableStore, Prepared};
 
 /// Objects larger than this go up in parts, so that one lost connection does not cost the whole.
 const PART: usize = 16 * 1024 * 1024;
@@ -136,9 +136,20 @@ impl Storage {
         Err(DeltaError::NotExclusive)
     }
 
-    /// Writes the object durably. Its name must be new.
+    /// Writes an object whose creation comes later and then costs less; none where that makes no difference.
+    pub(crate) async fn prepare(&self, path: &Path, bytes: Bytes) -> Result<Option<Prepared>, Error> {
+        match &self.folder {
+            Some(folder) => folder.prepare(path, bytes).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the object durably. Its name must be new, and unknown to others until this returns.
     pub(crate) async fn upload(&self, path: &Path, bytes: Bytes) -> Result<(), Error> {
-        if self.folder.is_some() || bytes.len() <= 2 * PART {
+        if let Some(folder) = &self.folder {
+            return folder.put_unknown(path, bytes).await;
+        }
+        if bytes.len() <= 2 * PART {
             return self.store.put(path, bytes.into()).await.map(drop);
         }
         let mut upload = WriteMultipart::new_with_chunk_size(self.store.put_multipart(path).await?, PART);

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use delta_kernel::snapshot::{Snapshot, SnapshotRef};
 use delta_kernel::{Engine, Error as KernelError};
 use object_store::Error as StoreError;
 use serde_json::{Value, json};
 
 use crate::DeltaError;
+use crate::durable_store::Prepared;
 use crate::features;
 use crate::log::{Metadata, Offsets, Protocol, commit_info, commit_path, offsets_of, parse, to_bytes};
 use crate::schema::DeltaSchema;
@@ -47,6 +49,14 @@ pub(crate) enum Commit {
     Done(u64),
     /// Somebody else made that version.
     Taken,
+}
+
+/// Lines that become a version by being given its name.
+#[derive(Debug)]
+pub(crate) struct PreparedCommit {
+    version: u64,
+    bytes: Bytes,
+    object: Prepared,
 }
 
 impl Table {
@@ -185,21 +195,49 @@ impl Table {
         Ok(None)
     }
 
+    /// Readies the lines to be committed as the next version; none where nothing is gained by that, or it fails.
+    pub(crate) async fn prepare(&self, lines: &[Value]) -> Option<PreparedCommit> {
+        let (version, bytes) = (self.version + 1, to_bytes(lines));
+        let prepared = self.storage.prepare(&commit_path(version), bytes.clone()).await;
+        match prepared {
+            Ok(object) => object.map(|object| PreparedCommit {
+                version,
+                bytes,
+                object,
+            }),
+            Err(error) => {
+                tracing::debug!(%error, "a commit was not prepared");
+                None
+            }
+        }
+    }
+
     /// Commits the lines as the next version, unless somebody else makes that version first.
     ///
     /// After an error the commit may be there all the same: read on before anything else.
     pub(crate) async fn commit(&mut self, lines: &[Value]) -> Result<Commit, StoreError> {
         let bytes = to_bytes(lines);
-        match self
-            .storage
-            .create_object(&commit_path(self.version + 1), bytes.clone())
-            .await
-        {
+        let path = commit_path(self.version + 1);
+        let created = self.storage.create_object(&path, bytes.clone()).await;
+        self.created(created, &bytes)
+    }
+
+    /// As [`commit`](Self::commit), with lines that were readied for this version.
+    pub(crate) async fn commit_prepared(&mut self, commit: PreparedCommit) -> Result<Commit, StoreError> {
+        if commit.version != self.version + 1 {
+            return Ok(Commit::Taken);
+        }
+        let created = commit.object.create().await;
+        self.created(created, &commit.bytes)
+    }
+
+    fn created(&mut self, created: Result<(), StoreError>, commit: &[u8]) -> Result<Commit, StoreError> {
+        match created {
             Ok(()) => {}
             Err(StoreError::AlreadyExists { .. }) => return Ok(Commit::Taken),
             Err(error) => return Err(error),
         }
-        if let Err(error) = self.take_in(&bytes) {
+        if let Err(error) = self.take_in(commit) {
             return Err(StoreError::Generic {
                 store: "log",
                 source: Box::new(error),

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 /// How the names of temporary files end. They begin with a dot, which every reader of Delta tables passes over.
@@ -44,6 +45,11 @@ impl Temporary {
     pub(crate) fn publish(self, file: File, create: bool, synced: &AtomicU64) -> io::Result<()> {
         sync(&file, synced)?;
         drop(file);
+        self.name(create, synced)
+    }
+
+    /// Gives bytes that are synced already their name, and syncs the name.
+    pub(crate) fn name(self, create: bool, synced: &AtomicU64) -> io::Result<()> {
         if create {
             name_once(&self.path, &self.target)?;
         } else {
@@ -53,6 +59,21 @@ impl Temporary {
             Some(folder) => sync_folder(folder, synced),
             None => Ok(()),
         }
+    }
+
+    /// As [`publish`](Self::publish) for a name that nobody asks for before this returns: it may be given first, so that
+    /// bytes and name are synced side by side.
+    pub(crate) fn publish_unknown(self, file: &File, synced: &AtomicU64) -> io::Result<()> {
+        fs::rename(&self.path, &self.target)?;
+        let Some(folder) = self.target.parent() else {
+            return sync(file, synced);
+        };
+        thread::scope(|scope| {
+            let name = scope.spawn(|| sync_folder(folder, synced));
+            sync(file, synced)?;
+            let gone = |_| Err(io::Error::other("syncing the folder was given up"));
+            name.join().unwrap_or_else(gone)
+        })
     }
 }
 
@@ -107,7 +128,7 @@ pub(crate) fn sync_folder(folder: &Path, synced: &AtomicU64) -> io::Result<()> {
     sync(&File::open(folder)?, synced)
 }
 
-fn sync(file: &File, synced: &AtomicU64) -> io::Result<()> {
+pub(crate) fn sync(file: &File, synced: &AtomicU64) -> io::Result<()> {
     file.sync_all()?;
     synced.fetch_add(1, Ordering::Relaxed);
     Ok(())

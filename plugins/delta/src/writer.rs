@@ -28,8 +28,7 @@ use crate::data_file::{EncodedFile, Encoder, empty_where_demanded};
 use crate::log::{Offsets, commit_info};
 use crate::maintenance;
 use crate::schema::{DeltaSchema, Shape, batch_columns};
-use crate::storage::Storage;
-use crate::table::{Commit, Table};
+use crate::table::{Commit, PreparedCommit, Table};
 use crate::{Delta, DeltaError};
 
 /// How many versions other writers may take before the host is asked to wait.
@@ -66,6 +65,8 @@ struct Pending {
     whole: bool,
     /// Whether a commit may name them all the same.
     tried: bool,
+    /// The commit that names them, readied while they were written.
+    commit: Option<PreparedCommit>,
 }
 
 /// A durable data file.
@@ -249,6 +250,7 @@ impl Session {
             files: Vec::new(),
             whole: false,
             tried: false,
+            commit: None,
         });
         let encoded = self.encode_into_pending(encoder).await;
         if encoded.is_err() {
@@ -267,15 +269,39 @@ impl Session {
             let (returned, file) = task.await.map_err(DeltaError::internal("encoding a data file"))?;
             encoder = returned;
             let Some(file) = file? else { break };
-            let file = write_file(&self.table.storage, file).await?;
-            if let Some(pending) = &mut self.pending {
-                pending.files.push(file);
-            }
+            self.write_file(file, encoder.is_done()).await?;
         }
         if let Some(pending) = &mut self.pending {
             pending.whole = true;
         }
         Ok(())
+    }
+
+    /// Writes one of the pending files, and beside the last of them readies the commit that names them all.
+    async fn write_file(&mut self, file: EncodedFile, is_last: bool) -> Result<(), DeltaError> {
+        let Some(pending) = &mut self.pending else {
+            return Err(DeltaError::internal("writing a data file")("its batch is gone"));
+        };
+        // A name that nobody else chooses. Kept in mind before it is there: what a failure leaves is removed.
+        let path = format!("part-00000-{}-c000.snappy.parquet", uuid::Uuid::new_v4());
+        pending.files.push(DataFile {
+            path: path.clone(),
+            bytes: file.bytes.len() as u64,
+            rows: file.stats.rows(),
+            stats: file.stats.to_json(),
+        });
+        let path = Path::from(path);
+        let upload = self.table.storage.upload(&path, file.bytes);
+        let lines = is_last.then(|| pending.lines());
+        let prepare = async {
+            match &lines {
+                Some(lines) => self.table.prepare(lines).await,
+                None => None,
+            }
+        };
+        let (uploaded, commit) = futures::join!(upload, prepare);
+        pending.commit = commit;
+        uploaded.map_err(DeltaError::storage("writing a data file"))
     }
 
     fn indexed_columns(&self) -> usize {
@@ -292,8 +318,12 @@ impl Session {
             return Err(DeltaError::internal("committing the batch")("its files are gone"));
         };
         pending.tried = true;
-        let (lines, files, bytes) = (pending.lines(), pending.files.len() as u64, pending.bytes());
-        match self.table.commit(&lines).await {
+        let (files, bytes) = (pending.files.len() as u64, pending.bytes());
+        let committed = match pending.commit.take() {
+            Some(commit) => self.table.commit_prepared(commit).await,
+            None => self.table.commit(&pending.lines()).await,
+        };
+        match committed {
             Ok(Commit::Taken) => Ok(None),
             Ok(Commit::Done(version)) => {
                 self.pending = None;
@@ -371,22 +401,6 @@ impl Pending {
         }));
         lines
     }
-}
-
-/// Writes a file under a name that nobody else chooses.
-async fn write_file(storage: &Storage, file: EncodedFile) -> Result<DataFile, DeltaError> {
-    let path = format!("part-00000-{}-c000.snappy.parquet", uuid::Uuid::new_v4());
-    let written = DataFile {
-        path,
-        bytes: file.bytes.len() as u64,
-        rows: file.stats.rows(),
-        stats: file.stats.to_json(),
-    };
-    let upload = storage
-        .upload(&Path::from(written.path.as_str()), file.bytes)
-        .await;
-    upload.map_err(DeltaError::storage("writing a data file"))?;
-    Ok(written)
 }
 
 fn not_open() -> PluginError {

@@ -59,17 +59,28 @@ async fn files_and_folders_are_synced_before_a_batch_is_durable() {
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("t");
     let store = DurableStore::create(&table).unwrap();
-    let delta = Delta::with_store(&config(&table, json!({})), Arc::new(store.clone())).unwrap();
-    open(&delta).await.unwrap();
-    for number in 1..4 {
-        let before = store.syncs();
-        write(&delta, "d", number).await.unwrap();
-        assert_eq!(
-            store.syncs() - before,
-            4,
-            "the data file, its folder, the commit, the log's folder"
-        );
+    let config = config(&table, json!({}));
+    let any_store = Delta::with_store(&config, Arc::new(store.clone())).unwrap();
+    let a_folder = Delta::with_folder(&config, store.clone()).unwrap();
+    for (delta, numbers) in [(any_store, 1..4), (a_folder, 4..8)] {
+        open(&delta).await.unwrap();
+        for number in numbers {
+            let before = store.syncs();
+            write(&delta, "d", number).await.unwrap();
+            assert_eq!(
+                store.syncs() - before,
+                4,
+                "the data file, its folder, the commit, the log's folder"
+            );
+        }
     }
+    assert!(
+        std::fs::read_dir(table.join("_delta_log")).unwrap().all(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            !name.starts_with('.')
+        }),
+        "no temporary file stays"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
