@@ -3,10 +3,12 @@
 //! A stored resource is the client's own text: only `id`, `meta.versionId` and `meta.lastUpdated` are the
 //! server's, and they are spliced in. Everything else, the digits of a decimal included, stays as it came.
 
+use std::io::Write;
+
 use bytes::Bytes;
+use lakefeed_view::json::{Member, top_level_members};
 use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use super::{ResourceKey, Sequence, Timestamp};
 
@@ -15,9 +17,9 @@ use super::{ResourceKey, Sequence, Timestamp};
 pub struct Body {
     resource_type: String,
     /// Meta's members but for the two that the server owns, as text with a leading comma: `,"profile":[…]`.
-    meta_rest: String,
+    meta_rest: Vec<u8>,
     /// All other members of the resource, as text with a leading comma.
-    rest: String,
+    rest: Vec<u8>,
     id: Option<String>,
     /// The values of its business identifiers.
     identifiers: Vec<String>,
@@ -53,23 +55,19 @@ pub enum BodyError {
 impl Body {
     /// Takes a resource's text apart. The text must have passed the strict JSON check before.
     pub fn parse(text: &[u8]) -> Result<Self, BodyError> {
-        let members: Members<'_> = serde_json::from_slice(text).map_err(|error| BodyError::Json {
-            line: error.line(),
-            column: error.column(),
-        })?;
         let mut body = Self {
             resource_type: String::new(),
-            meta_rest: String::new(),
-            rest: String::new(),
+            meta_rest: Vec::new(),
+            rest: Vec::with_capacity(text.len()),
             id: None,
             identifiers: Vec::new(),
             meta: Meta::default(),
         };
-        for (name, value) in members.0 {
-            body.take(&name, value)?;
+        for member in top_level_members(text) {
+            body.take(&member)?;
         }
-        if body.resource_type.is_empty() {
-            return Err(BodyError::ResourceType);
+        if body.resource_type.is_empty() || text.trim_ascii_end().last() != Some(&b'}') {
+            return Err(not_a_body(text));
         }
         Ok(body)
     }
@@ -104,109 +102,107 @@ impl Body {
         self.meta.last_updated.as_deref()
     }
 
+    /// Whether this text stands anywhere in the resource's `meta`.
+    pub fn meta_mentions(&self, text: &str) -> bool {
+        let mut places = self.meta_rest.windows(text.len().max(1));
+        places.any(|place| place == text.as_bytes())
+    }
+
     /// The resource with the given id, version number and time: the text that is stored and answered.
     pub fn stamped(&self, key: &ResourceKey, sequence: Sequence, last_updated: Timestamp) -> Bytes {
-        let text = format!(
-            "{{\"resourceType\":\"{}\",\"id\":\"{}\",\"meta\":{{\"versionId\":\"{sequence}\",\"lastUpdated\":\"{last_updated}\"{}}}{}}}",
-            key.resource_type(),
-            key.id(),
-            self.meta_rest,
-            self.rest,
+        const AROUND: usize = 128;
+        let (resource_type, id) = (key.resource_type(), key.id());
+        let mut text = Vec::with_capacity(
+            AROUND + resource_type.len() + id.len() + self.meta_rest.len() + self.rest.len(),
         );
+        // Writing to memory does not fail.
+        write!(
+            text,
+            "{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\",\
+             \"meta\":{{\"versionId\":\"{sequence}\",\"lastUpdated\":\"{last_updated}\""
+        )
+        .ok();
+        text.extend_from_slice(&self.meta_rest);
+        text.push(b'}');
+        text.extend_from_slice(&self.rest);
+        text.push(b'}');
         Bytes::from(text)
     }
 
-    fn take(&mut self, name: &str, value: &RawValue) -> Result<(), BodyError> {
-        match name {
-            "resourceType" => self.resource_type = string(value).ok_or(BodyError::ResourceType)?,
-            "id" => self.id = Some(string(value).ok_or(BodyError::Member("id"))?),
-            "meta" => self.take_meta(value)?,
+    fn take(&mut self, member: &Member<'_>) -> Result<(), BodyError> {
+        match &*member.key() {
+            "resourceType" => self.resource_type = string(member).ok_or(BodyError::ResourceType)?,
+            "id" => self.id = Some(string(member).ok_or(BodyError::Member("id"))?),
+            "meta" => self.take_meta(member.value)?,
             "identifier" => {
-                self.identifiers = identifiers(value)?;
-                push_member(&mut self.rest, name, value);
+                self.identifiers = identifiers(member.value)?;
+                push_member(&mut self.rest, member);
             }
-            _ => push_member(&mut self.rest, name, value),
+            _ => push_member(&mut self.rest, member),
         }
         Ok(())
     }
 
-    fn take_meta(&mut self, value: &RawValue) -> Result<(), BodyError> {
-        let members: Members<'_> =
-            serde_json::from_str(value.get()).map_err(|_| BodyError::Member("meta"))?;
-        for (name, value) in members.0 {
-            match name.as_str() {
+    fn take_meta(&mut self, meta: &[u8]) -> Result<(), BodyError> {
+        if meta.first() != Some(&b'{') {
+            return Err(BodyError::Member("meta"));
+        }
+        for member in top_level_members(meta) {
+            match &*member.key() {
                 "versionId" => {
-                    self.meta.version_id = Some(string(value).ok_or(BodyError::Member("meta.versionId"))?);
+                    self.meta.version_id = Some(string(&member).ok_or(BodyError::Member("meta.versionId"))?);
                 }
                 "lastUpdated" => {
                     self.meta.last_updated =
-                        Some(string(value).ok_or(BodyError::Member("meta.lastUpdated"))?);
+                        Some(string(&member).ok_or(BodyError::Member("meta.lastUpdated"))?);
                 }
-                _ => push_member(&mut self.meta_rest, &name, value),
+                _ => push_member(&mut self.meta_rest, &member),
             }
         }
         Ok(())
     }
 }
 
-fn string(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok()
+/// Why a text has no type, or no end.
+fn not_a_body(text: &[u8]) -> BodyError {
+    match serde_json::from_slice::<IgnoredAny>(text) {
+        Ok(_) => BodyError::ResourceType,
+        Err(error) => BodyError::Json {
+            line: error.line(),
+            column: error.column(),
+        },
+    }
+}
+
+fn string(member: &Member<'_>) -> Option<String> {
+    match member.plain_string() {
+        Some(plain) => Some(plain.to_owned()),
+        None => serde_json::from_slice(member.value).ok(),
+    }
 }
 
 /// The values of one identifier or of several; a few resource types have at most one.
-fn identifiers(value: &RawValue) -> Result<Vec<String>, BodyError> {
+fn identifiers(value: &[u8]) -> Result<Vec<String>, BodyError> {
     #[derive(Deserialize)]
     struct Identifier {
         value: Option<String>,
     }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Identifiers {
-        Several(Vec<Identifier>),
-        One(Identifier),
-    }
-    let identifiers = match serde_json::from_str(value.get()) {
-        Ok(Identifiers::Several(several)) => several,
-        Ok(Identifiers::One(one)) => vec![one],
-        Err(_) => return Err(BodyError::Member("identifier")),
+    let identifiers: Result<Vec<Identifier>, _> = match value.first() {
+        Some(b'[') => serde_json::from_slice(value),
+        _ => serde_json::from_slice(value).map(|one| vec![one]),
     };
-    Ok(identifiers
+    let values = identifiers
+        .map_err(|_| BodyError::Member("identifier"))?
         .into_iter()
-        .filter_map(|identifier| identifier.value)
-        .collect())
+        .filter_map(|identifier| identifier.value);
+    Ok(values.collect())
 }
 
-fn push_member(text: &mut String, name: &str, value: &RawValue) {
-    text.push(',');
-    // A string always has a JSON form.
-    text.push_str(&serde_json::to_string(name).unwrap_or_default());
-    text.push(':');
-    text.push_str(value.get());
-}
-
-/// The members of an object in the order of the text, values untouched.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(16);
-                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
+fn push_member(text: &mut Vec<u8>, member: &Member<'_>) {
+    text.extend_from_slice(b",\"");
+    text.extend_from_slice(member.raw_key);
+    text.extend_from_slice(b"\":");
+    text.extend_from_slice(member.value);
 }
 
 #[cfg(test)]

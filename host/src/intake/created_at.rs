@@ -34,8 +34,7 @@ struct Extension<'a> {
 
 /// A resource's text without the extension; text that has none, or is no resource, is given back as it is.
 pub fn strip(text: &[u8]) -> Cow<'_, [u8]> {
-    let has_url = std::str::from_utf8(text).is_ok_and(|text| text.contains(URL));
-    match has_url.then(|| without(text)).flatten() {
+    match without(text) {
         Some(stripped) => Cow::Owned(stripped),
         None => Cow::Borrowed(text),
     }

@@ -195,7 +195,10 @@ impl Intake {
 
 /// The resource of a text that passed the grammar, when its type and its id are right.
 fn checked_body(resource_type: Option<&str>, text: &[u8]) -> Result<Body, Refusal> {
-    let body = Body::parse(&created_at::strip(text))?;
+    let mut body = Body::parse(text)?;
+    if body.meta_mentions(created_at::URL) {
+        body = Body::parse(&created_at::strip(text))?;
+    }
     check_body_type(resource_type, &body)?;
     match body.id() {
         Some(id) if !ResourceKey::is_id(id) => Err(Refusal::Id {

@@ -88,28 +88,20 @@ impl Lines {
     /// Reads up to the next end of line, keeping no more than the bound; whether all was kept, none at the end.
     fn read_line(&mut self) -> io::Result<Option<bool>> {
         self.line.clear();
-        let mut is_whole = true;
-        let mut is_any = false;
-        loop {
-            let chunk = self.input.fill_buf()?;
-            if chunk.is_empty() {
-                return Ok(is_any.then_some(is_whole));
-            }
-            is_any = true;
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let part = &chunk[..end.unwrap_or(chunk.len())];
-            // A byte more for the `\r` that is taken off.
-            if self.line.len() + part.len() <= self.max_bytes + 1 {
-                self.line.extend_from_slice(part);
-            } else {
-                is_whole = false;
-            }
-            let used = end.map_or(chunk.len(), |end| end + 1);
-            self.input.consume(used);
-            if end.is_some() {
-                return Ok(Some(is_whole));
-            }
+        // Two bytes more for the line's end, and one to see that it is too long.
+        let bound = self.max_bytes as u64 + 3;
+        let read = (&mut self.input).take(bound).read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(None);
         }
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+        } else if read as u64 == bound {
+            self.input.skip_until(b'\n')?;
+            return Ok(Some(false));
+        }
+        // A byte more for the `\r` that is taken off.
+        Ok(Some(self.line.len() <= self.max_bytes + 1))
     }
 }
 
