@@ -29,9 +29,12 @@ static LOOK_UP: LazyLock<ManyRows> = LazyLock::new(|| {
     )
 });
 
+// `OR ROLLBACK`: a commit that fails is given up whole, so SQLite need not keep a copy of every page that a statement of
+// many rows touches, to undo that statement alone.
+
 static ADD_VERSIONS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
-        "INSERT INTO log (sequence, resource_type, id, status, last_updated, created_at, previous, resource, \
+        "INSERT OR ROLLBACK INTO log (sequence, resource_type, id, status, last_updated, created_at, previous, resource, \
          topics, topics_known, source_version, source_last_updated) VALUES ",
         LOG_COLUMNS,
         "",
@@ -40,7 +43,7 @@ static ADD_VERSIONS: LazyLock<ManyRows> = LazyLock::new(|| {
 
 static SET_CURRENT: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
-        "INSERT INTO resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) VALUES ",
+        "INSERT OR ROLLBACK INTO resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) VALUES ",
         7,
         " ON CONFLICT (resource_type, id) DO UPDATE SET sequence = excluded.sequence, \
          last_updated = excluded.last_updated, deleted = excluded.deleted, versions = excluded.versions, \
@@ -48,11 +51,21 @@ static SET_CURRENT: LazyLock<ManyRows> = LazyLock::new(|| {
     )
 });
 
-static ADD_MATCHED: LazyLock<ManyRows> =
-    LazyLock::new(|| ManyRows::new("INSERT INTO matched (topic, sequence, ordinal) VALUES ", 3, ""));
+static ADD_MATCHED: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "INSERT OR ROLLBACK INTO matched (topic, sequence, ordinal) VALUES ",
+        3,
+        "",
+    )
+});
 
-static ADD_TOKENS: LazyLock<ManyRows> =
-    LazyLock::new(|| ManyRows::new("INSERT INTO token (token, resource_type, id) VALUES ", 3, ""));
+static ADD_TOKENS: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "INSERT OR ROLLBACK INTO token (token, resource_type, id) VALUES ",
+        3,
+        "",
+    )
+});
 
 static DROP_TOKENS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
