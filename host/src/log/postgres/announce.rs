@@ -104,7 +104,10 @@ impl Announcer {
             while let Ok(more) = self.committed.try_recv() {
                 commits.push(more);
             }
-            hide(&mut self.hidden, commits.iter().filter_map(|commit| commit.newest));
+            hide(
+                &mut self.hidden,
+                commits.iter().filter_map(|commit| commit.newest),
+            );
             if within(LOOK, self.look()).await.is_err() {
                 self.connection = None;
             }

@@ -75,7 +75,9 @@ impl Place {
     fn fault_of_code(&self, code: &str) -> LogError {
         match code {
             "53100" => LogError::Full,
-            "25006" => unavailable("the server takes no writes at the moment; promote a standby, or look at `default_transaction_read_only`"),
+            "25006" => unavailable(
+                "the server takes no writes at the moment; promote a standby, or look at `default_transaction_read_only`",
+            ),
             "42501" => self.read_only(),
             "3D000" => url("names a database that does not exist; create it, `createdb` does"),
             "28P01" | "28000" => url(

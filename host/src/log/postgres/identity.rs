@@ -2,9 +2,11 @@
 //!
 //! Offsets are made of the server's transaction numbers. In a store that was restored from a dump or a backup, or that
 //! went on on a standby, numbers are given again that were given before. The store keeps which server, database and
-//! table it was in, and of the server its timeline; where that has changed, the numbers are set above all that can have
-//! been given, and every destination begins a new generation: nothing that is written from now on can be taken for
-//! something that was lost.
+//! table it was in, and of the server its timeline, in a row that names the transaction which wrote it: a row that was
+//! loaded again was written by another. Where any of that has changed, the numbers are set above all that can have been
+//! given, and every destination begins a new generation: nothing that is written from now on can be taken for something
+//! that was lost. A server that is set back as a whole, with its disk, looks as it did before; an operator who does that
+//! deletes the row.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
@@ -99,21 +101,23 @@ macro_rules! identity {
 
 async fn look(newest: u64, connection: &mut PgConnection) -> Result<Identity, sqlx::Error> {
     let row = sqlx::query(concat!(
-        "SELECT s.identity, ",
+        "SELECT i.identity, ",
         identity!(),
         ", s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint, \
-         current_setting('synchronous_commit'), current_setting('search_path'), current_setting('statement_timeout') \
-         FROM lakefeed.store s"
+         current_setting('synchronous_commit'), current_setting('search_path'), current_setting('statement_timeout'), \
+         s.host, i.xmin::text::bigint = i.written_by % (1::bigint << 32) \
+         FROM lakefeed.store s LEFT JOIN lakefeed.identity i ON true"
     ))
     .fetch_one(connection)
     .await?;
     check_settings([row.try_get(3)?, row.try_get(4)?, row.try_get(5)?])?;
     let (kept, now): (Option<String>, String) = (row.try_get(0)?, row.try_get(1)?);
     let next = u64::try_from(row.try_get::<i64, _>(2)?).unwrap_or(0);
+    let (host, is_as_written): (i64, Option<bool>) = (row.try_get(6)?, row.try_get(7)?);
     Ok(match kept {
-        None => Identity::New,
-        Some(kept) if kept == now && next > newest => Identity::Same,
-        Some(_) => Identity::Another,
+        None if host == 0 => Identity::New,
+        Some(kept) if kept == now && is_as_written == Some(true) && next > newest => Identity::Same,
+        _ => Identity::Another,
     })
 }
 
@@ -141,11 +145,22 @@ async fn settle_within(
         begin_anew(width, connection).await?;
     }
     if found != Identity::Same {
-        sqlx::query(concat!("UPDATE lakefeed.store SET identity = ", identity!()))
-            .execute(connection)
-            .await?;
+        keep(connection).await?;
     }
     Ok(found)
+}
+
+/// Writes where the store is now. An update makes a new row, whose writer is this transaction.
+async fn keep(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(concat!(
+        "INSERT INTO lakefeed.identity (single, identity, written_by) SELECT true, ",
+        identity!(),
+        ", pg_current_xact_id()::text::bigint \
+         ON CONFLICT (single) DO UPDATE SET identity = excluded.identity, written_by = excluded.written_by"
+    ))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn begin_anew(width: Width, connection: &mut PgConnection) -> Result<(), sqlx::Error> {

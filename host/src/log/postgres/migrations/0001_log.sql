@@ -144,9 +144,16 @@ CREATE TABLE lakefeed.store (
     -- What is added to the server's transaction numbers, which begin anew in a restored store.
     base bigint NOT NULL,
     -- How many sequences a partition spans.
-    width bigint NOT NULL CHECK (width > 0),
-    -- The server, database and table that the base belongs to; NULL before the first host.
-    identity text
+    width bigint NOT NULL CHECK (width > 0)
+);
+
+-- One row, once a host had the store.
+CREATE TABLE lakefeed.identity (
+    single boolean PRIMARY KEY CHECK (single),
+    -- The server, database and table that the store's base belongs to.
+    identity text NOT NULL,
+    -- The transaction that wrote this row. A row that was loaded from a dump was written by another.
+    written_by bigint NOT NULL
 );
 
 -- For SQL users: the living resources as documents. Reading many of them takes apart much text.

@@ -90,7 +90,7 @@ async fn a_host_whose_store_begins_anew_goes_on_under_a_number_that_no_other_has
     let log = open_when_free(&database.url(), still()).await;
     version(&log, put("a", "x")).await;
     database.sql(
-        "UPDATE lakefeed.store SET identity = 'elsewhere'; \
+        "UPDATE lakefeed.identity SET identity = 'elsewhere'; \
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lakefeed'",
     );
     wait_for("a write", async || log.write(vec![put("a", "y")]).await.ok()).await;
@@ -237,4 +237,38 @@ async fn a_backup_that_is_restored_twice_gives_no_number_twice() {
     }
     assert!(offsets[0].sequence.abs_diff(offsets[1].sequence) > 1_000);
     assert!(offsets[0].transaction.abs_diff(offsets[1].transaction) > 1_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_loaded_back_into_their_tables_begin_anew() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    version(&log, put("a", "x")).await;
+    log.create_destination("d", Offset::START).await.unwrap();
+    log.close().await;
+    let dump = database.dump_data();
+    // What the store does after the dump is lost with it.
+    let log = open_when_free(&database.url(), still()).await;
+    let lost = version(&log, put("a", "lost")).await;
+    assert_eq!(log.destination("d").await.unwrap().unwrap().generation, 1);
+    log.close().await;
+    database.load_data(&dump);
+    let log = open_when_free(&database.url(), still()).await;
+    assert_eq!(log.destination("d").await.unwrap().unwrap().generation, 2);
+    let made = version(&log, put("a", "y")).await;
+    assert!(made.sequence.0 > lost.sequence.0 + 1_000_000_000);
+    log.close().await;
+    let log = open_when_free(&database.url(), still()).await;
+    assert_eq!(log.destination("d").await.unwrap().unwrap().generation, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_an_operator_set_back_begins_anew_when_told_so() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    log.create_destination("d", Offset::START).await.unwrap();
+    log.close().await;
+    database.sql("DELETE FROM lakefeed.identity");
+    let log = open_when_free(&database.url(), still()).await;
+    assert_eq!(log.destination("d").await.unwrap().unwrap().generation, 2);
 }

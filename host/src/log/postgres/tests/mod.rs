@@ -161,4 +161,36 @@ impl Database {
         assert!(restored.unwrap().success());
         PostgresUrl::parse(&self.server.url(name)).unwrap()
     }
+
+    /// All rows of the store, without its tables.
+    fn dump_data(&self) -> String {
+        let dumped = self
+            .server
+            .program("pg_dump")
+            .args(["--data-only", "--schema=lakefeed"])
+            .arg(self.server.url(&self.name))
+            .output()
+            .unwrap();
+        assert!(dumped.status.success());
+        String::from_utf8(dumped.stdout).unwrap()
+    }
+
+    /// Puts rows that were dumped in the place of those that are there.
+    fn load_data(&self, dump: &str) {
+        self.sql(
+            "DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(oid::regclass::text, ', ') FROM pg_class \
+             WHERE relnamespace = 'lakefeed'::regnamespace AND relkind IN ('r', 'p')); END $$",
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), dump).unwrap();
+        let loaded = self
+            .server
+            .program("psql")
+            .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"])
+            .arg(file.path())
+            .arg(self.server.url(&self.name))
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(loaded.unwrap().success());
+    }
 }
