@@ -141,9 +141,19 @@ impl Remedy {
             // An administrator, a restart, a crash elsewhere, a time-out of the session or the machine.
             "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => Self::Reconnect,
             code if code.starts_with("08") => Self::Reconnect,
+            // A number that is taken: the sequence was set back, which is put right where a session is opened.
+            "23505" if database.constraint().is_some_and(is_of_sequence) => Self::Reconnect,
             _ => Self::None,
         }
     }
+}
+
+/// Whether a constraint is the one that a partition of the log has on its sequences.
+fn is_of_sequence(constraint: &str) -> bool {
+    let number = constraint
+        .strip_prefix("log_")
+        .and_then(|rest| rest.strip_suffix("_pkey"));
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 pub(super) fn unavailable(reason: &str) -> LogError {

@@ -36,6 +36,8 @@ const SEQUENCE_STRIDES: i64 = 1_000;
 pub(super) enum Identity {
     /// The store is where it was.
     Same,
+    /// The store is where it was, but its sequence was set back: it gives numbers that are taken.
+    SetBack,
     /// The store is new.
     New,
     /// The store was restored or failed over, and has begun anew.
@@ -105,7 +107,8 @@ async fn look(newest: u64, connection: &mut PgConnection) -> Result<Identity, sq
         identity!(),
         ", s.base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint, \
          current_setting('synchronous_commit'), current_setting('search_path'), current_setting('statement_timeout'), \
-         s.host, i.xmin::text::bigint = i.written_by % (1::bigint << 32) \
+         s.host, i.xmin::text::bigint = i.written_by % (1::bigint << 32), \
+         (SELECT last_value FROM lakefeed.sequence) < (SELECT max(sequence) FROM lakefeed.log) \
          FROM lakefeed.store s LEFT JOIN lakefeed.identity i ON true"
     ))
     .fetch_one(connection)
@@ -116,7 +119,12 @@ async fn look(newest: u64, connection: &mut PgConnection) -> Result<Identity, sq
     let (host, is_as_written): (i64, Option<bool>) = (row.try_get(6)?, row.try_get(7)?);
     Ok(match kept {
         None if host == 0 => Identity::New,
-        Some(kept) if kept == now && is_as_written == Some(true) && next > newest => Identity::Same,
+        Some(kept) if kept == now && is_as_written == Some(true) && next > newest => {
+            match row.try_get::<Option<bool>, _>(8)? {
+                Some(true) => Identity::SetBack,
+                _ => Identity::Same,
+            }
+        }
         _ => Identity::Another,
     })
 }
@@ -141,13 +149,25 @@ async fn settle_within(
     connection: &mut PgConnection,
 ) -> Result<Identity, sqlx::Error> {
     let found = look(newest, connection).await?;
-    if found == Identity::Another {
-        begin_anew(width, connection).await?;
+    match found {
+        Identity::Same => return Ok(found),
+        Identity::SetBack => {
+            raise_sequence(connection).await?;
+            return Ok(Identity::Same);
+        }
+        Identity::Another => begin_anew(width, connection).await?,
+        Identity::New => {}
     }
-    if found != Identity::Same {
-        keep(connection).await?;
-    }
+    keep(connection).await?;
     Ok(found)
+}
+
+/// Lets the sequence go on above all that is there. Nobody else takes numbers meanwhile.
+async fn raise_sequence(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT setval('lakefeed.sequence', (SELECT max(sequence) FROM lakefeed.log))")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Writes where the store is now. An update makes a new row, whose writer is this transaction.

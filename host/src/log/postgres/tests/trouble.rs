@@ -162,3 +162,17 @@ async fn a_call_of_many_thousand_writes_is_one_transaction() {
         changes.iter().map(|change| change.offset.transaction).collect();
     assert_eq!(transactions.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sequence_that_was_set_back_goes_on_above_what_is_there() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    let mut newest = 0;
+    for id in ["a", "b", "c"] {
+        newest = version(&log, put(id, "x")).await.sequence.0;
+    }
+    database.sql("ALTER SEQUENCE lakefeed.sequence RESTART WITH 1");
+    let made = version(&log, put("d", "x")).await;
+    assert!(made.sequence.0 > newest, "{made:?}");
+    assert_eq!(all_changes(&log, Offset::START).await.len(), 4);
+}
