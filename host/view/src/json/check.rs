@@ -12,7 +12,7 @@ use crate::r4;
 /// Whether `bytes` are one JSON object and nothing else, without doubt about what it says.
 ///
 /// Beyond the grammar of RFC 8259 the whole text is valid UTF-8, no object has a key twice, no string holds U+0000 or
-/// half a surrogate pair, and nothing lies deeper than the limit. White space may surround the object. Whether it is a
+/// half a surrogate pair, no number is longer than PostgreSQL's, and nothing lies deeper than the limit. White space may surround the object. Whether it is a
 /// valid resource is not looked at. The first thing that is wrong is reported.
 pub fn check_resource(bytes: &[u8], limits: Limits) -> Result<(), JsonError> {
     let first = bytes
@@ -52,6 +52,10 @@ pub fn check_value(bytes: &[u8], limits: Limits) -> Result<(), JsonError> {
     };
     Err(JsonError::new(fault, at, bytes, check.path()))
 }
+
+/// How many digits PostgreSQL's numbers have before their point, and how many behind it.
+const WHOLE_DIGITS: usize = 131_072;
+const FRACTION_DIGITS: usize = 16_383;
 
 /// What a path begins with when the type of the resource is not known.
 const ROOT: &str = "resource";
@@ -234,27 +238,43 @@ impl<'a> Check<'a> {
 
     fn number(&mut self) -> Result<(), Fault> {
         self.eat(b"-");
-        if !self.eat(b"0") {
-            self.digits()?;
-        }
-        if self.eat(b".") {
-            self.digits()?;
-        }
+        let mut whole = if self.eat(b"0") { 1 } else { self.digits()? };
+        let mut fraction = if self.eat(b".") { self.digits()? } else { 0 };
         if self.eat(b"eE") {
+            let moved = if self.peek() == Some(b'-') {
+                &mut fraction
+            } else {
+                &mut whole
+            };
             self.eat(b"+-");
-            self.digits()?;
+            *moved = moved.saturating_add(self.exponent()?);
         }
-        Ok(())
+        match whole > WHOLE_DIGITS || fraction > FRACTION_DIGITS {
+            true => self.fail(JsonFault::NumberTooLong),
+            false => Ok(()),
+        }
     }
 
-    /// At least one digit.
-    fn digits(&mut self) -> Result<(), Fault> {
+    /// The number that an exponent's digits are.
+    fn exponent(&mut self) -> Result<usize, Fault> {
+        let first = self.at;
+        self.digits()?;
+        let digits = self.bytes.get(first..self.at).unwrap_or_default();
+        Ok(digits.iter().fold(0_usize, |number, digit| {
+            number
+                .saturating_mul(10)
+                .saturating_add(usize::from(digit - b'0'))
+        }))
+    }
+
+    /// At least one digit; answers how many.
+    fn digits(&mut self) -> Result<usize, Fault> {
         let first = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
         match self.peek() {
-            _ if self.at > first => Ok(()),
+            _ if self.at > first => Ok(self.at - first),
             None => self.fail(JsonFault::Truncated),
             Some(_) => self.fail(JsonFault::BadNumber),
         }

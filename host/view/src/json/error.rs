@@ -36,6 +36,11 @@ pub enum JsonFault {
     /// A number is not written as JSON writes them.
     #[error("not a number as JSON writes them")]
     BadNumber,
+    /// A number is so large or so long that the store could not show it as a number.
+    #[error(
+        "a number with more than 131072 digits before its point or 16383 behind it, its exponent counted"
+    )]
+    NumberTooLong,
     /// Something follows the value.
     #[error("the text goes on after the value")]
     TrailingData,
@@ -60,6 +65,7 @@ impl JsonFault {
             JsonFault::BadNumber => "JSON-010",
             JsonFault::TrailingData => "JSON-011",
             JsonFault::NotAnObject => "JSON-012",
+            JsonFault::NumberTooLong => "JSON-013",
         }
     }
 }

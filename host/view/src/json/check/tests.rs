@@ -65,6 +65,31 @@ fn what_is_no_json_is_refused_where_it_shows() {
 }
 
 #[test]
+fn a_number_that_postgresql_cannot_show_is_refused() {
+    let nines = |count: usize| "9".repeat(count);
+    for fits in [
+        "1e131071".to_owned(),
+        "1E+000131071".to_owned(),
+        "1e-16383".to_owned(),
+        nines(131_072),
+        format!("0.{}", nines(16_383)),
+    ] {
+        assert_eq!(check_value(fits.as_bytes(), Limits::default()), Ok(()));
+    }
+    for too_long in [
+        "1e999999".to_owned(),
+        "-10e131071".to_owned(),
+        "1e-16384".to_owned(),
+        "1.5e-16383".to_owned(),
+        "1e99999999999999999999999999".to_owned(),
+        nines(131_073),
+    ] {
+        let text = format!(r#"{{"a":{too_long}}}"#);
+        assert!(refused(&text).starts_with("JSON-013"), "{}", too_long.len());
+    }
+}
+
+#[test]
 fn the_path_begins_with_the_resource_type_and_shows_no_value() {
     let text = r#"{"resourceType":"Patient","name":[{},{"given":["a",]}]}"#;
     assert_eq!(refused(text), "JSON-003 51 Patient.name[1].given[1]");
