@@ -158,7 +158,8 @@ async fn chain(
     .await
 }
 
-/// The versions of all resources of a type, newest first: partition by partition.
+/// The versions of all resources of a type, newest first: partition by partition. First their sequences, by an index
+/// that also holds their times, so that what is older than a page asks for is not read.
 pub(super) async fn type_history(
     resource_type: &str,
     page: HistoryPage,
@@ -166,30 +167,48 @@ pub(super) async fn type_history(
     connection: &mut PgConnection,
 ) -> Result<Vec<Version>, sqlx::Error> {
     let before = page.before.map_or(i64::MAX, |before| integer(before.0));
+    let since = page.since.map_or(i64::MIN, |since| since.0);
+    // A resource's newest version is its latest, so where none of these is new enough, nothing is.
+    if page.since.is_some() && !was_updated(resource_type, since, connection).await? {
+        return Ok(Vec::new());
+    }
     let mut found = Vec::new();
     for partition in partition::downwards(before, connection).await? {
         if found.len() >= page.count {
             break;
         }
         let (first, behind) = width.around(partition);
-        let rows = sqlx::query(concat!(
-            "SELECT ",
-            log_columns!(),
-            " FROM lakefeed.log l WHERE l.resource_type = $1 AND l.sequence >= $2 AND l.sequence < $3 \
-             AND l.last_updated >= $4 ORDER BY l.sequence DESC LIMIT $5"
-        ))
-        .bind(resource_type)
-        .bind(first)
-        .bind(behind.min(before))
-        .bind(page.since.map_or(i64::MIN, |since| since.0))
-        .bind(limit(page.count - found.len()))
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &rows {
-            found.push(version(row)?);
-        }
+        let sequences: Vec<i64> = sqlx::query_scalar(OF_TYPE)
+            .bind(resource_type)
+            .bind(first)
+            .bind(behind.min(before))
+            .bind(since)
+            .bind(limit(page.count - found.len()))
+            .fetch_all(&mut *connection)
+            .await?;
+        found.extend(versions(&sequences, connection).await?);
     }
     Ok(found)
+}
+
+/// The newest sequences of a type's versions in one partition.
+pub(super) const OF_TYPE: &str = "SELECT l.sequence FROM lakefeed.log l \
+     WHERE l.resource_type = $1 AND l.sequence >= $2 AND l.sequence < $3 AND l.last_updated >= $4 \
+     ORDER BY l.sequence DESC LIMIT $5";
+
+/// Whether a resource of a type has a version that is not older than a moment.
+async fn was_updated(
+    resource_type: &str,
+    since: i64,
+    connection: &mut PgConnection,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM lakefeed.resource WHERE resource_type = $1 AND last_updated >= $2)",
+    )
+    .bind(resource_type)
+    .bind(since)
+    .fetch_one(connection)
+    .await
 }
 
 /// How many versions a resource has.

@@ -25,7 +25,7 @@ CREATE TABLE lakefeed.log (
     PRIMARY KEY (sequence)
 ) PARTITION BY RANGE (sequence);
 CREATE INDEX log_by_transaction ON lakefeed.log (transaction, sequence);
-CREATE INDEX log_by_type ON lakefeed.log (resource_type, sequence);
+CREATE INDEX log_by_type ON lakefeed.log (resource_type, sequence) INCLUDE (last_updated);
 
 -- A server that was built without lz4 compresses in its own way.
 DO $$

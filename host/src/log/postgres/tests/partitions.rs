@@ -3,8 +3,9 @@
 use sqlx::Connection;
 
 use super::{PostgresLog, database, open_when_free};
-use crate::change::{Change, Offset, Sequence};
-use crate::log::postgres::changes;
+use crate::change::{Change, Offset, Sequence, Timestamp};
+use crate::log::postgres::url::READER;
+use crate::log::postgres::{changes, read};
 use crate::log::suite::{all_changes, bound, key, page, put, still, topics, version};
 use crate::log::{HistoryPage, Log, ReadBound, Write};
 
@@ -127,4 +128,36 @@ async fn counts_that_are_kept_change_no_answer() {
         );
     }
     assert_eq!(log.count_changes(Offset::START, "u").await.unwrap(), 24_975);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_than_a_history_asks_for_is_passed_over_in_the_index() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    let writes = (0..500).map(|number| put(&format!("p{number}"), "x")).collect();
+    log.write(writes).await.unwrap();
+    let later = HistoryPage {
+        since: Some(Timestamp(i64::MAX)),
+        ..page(None, 10)
+    };
+    assert_eq!(log.type_history("Patient", later).await.unwrap(), []);
+    let bound = [
+        ("$1", "'Patient'"),
+        ("$2", "0"),
+        ("$3", "1000000"),
+        ("$4", "0"),
+        ("$5", "10"),
+    ];
+    let query = bound
+        .iter()
+        .fold(read::OF_TYPE.to_owned(), |query, (name, value)| {
+            query.replace(name, value)
+        });
+    let mut session = database.url().connect(READER).await.unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN {query}")))
+        .fetch_all(&mut session)
+        .await
+        .unwrap();
+    let plan = plan.join("\n");
+    assert!(plan.contains("Index Only Scan"), "{plan}");
 }
