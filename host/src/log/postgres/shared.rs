@@ -34,7 +34,27 @@ pub(super) struct Shared {
     /// The newest transaction that this host committed.
     newest: AtomicU64,
     /// The topics' numbers.
-    topics: Mutex<HashMap<String, i32>>,
+    topics: Mutex<Topics>,
+}
+
+/// The topics' numbers in one life of the store; it may know other topics when it begins anew.
+#[derive(Default)]
+struct Topics {
+    life: u64,
+    numbers: HashMap<String, i32>,
+}
+
+impl Topics {
+    fn begin_anew(&mut self) {
+        self.life += 1;
+        self.numbers.clear();
+    }
+
+    fn keep(&mut self, life: u64, numbers: HashMap<String, i32>) {
+        if life == self.life {
+            self.numbers = numbers;
+        }
+    }
 }
 
 impl Shared {
@@ -102,18 +122,21 @@ impl Shared {
              destination begins a new generation at its last kept offset"
         );
         self.newest.store(0, Ordering::Release);
-        *self.lock_topics() = HashMap::new();
+        self.lock_topics().begin_anew();
     }
 
-    pub(super) fn topics(&self) -> HashMap<String, i32> {
-        self.lock_topics().clone()
+    /// The topics' numbers, and the life of the store that they are of.
+    pub(super) fn topics(&self) -> (u64, HashMap<String, i32>) {
+        let topics = self.lock_topics();
+        (topics.life, topics.numbers.clone())
     }
 
-    pub(super) fn set_topics(&self, topics: HashMap<String, i32>) {
-        *self.lock_topics() = topics;
+    /// Remembers the topics' numbers, unless the store has begun anew since it was asked for them.
+    pub(super) fn set_topics(&self, life: u64, numbers: HashMap<String, i32>) {
+        self.lock_topics().keep(life, numbers);
     }
 
-    fn lock_topics(&self) -> std::sync::MutexGuard<'_, HashMap<String, i32>> {
+    fn lock_topics(&self) -> std::sync::MutexGuard<'_, Topics> {
         // Whoever panicked here left a whole map behind.
         self.topics
             .lock()
@@ -138,5 +161,23 @@ impl Shared {
     /// Takes note of a transaction that was committed.
     pub(super) fn committed(&self, transaction: u64) {
         self.newest.fetch_max(transaction, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_a_lost_life_are_not_kept_in_the_next_one() {
+        let mut topics = Topics::default();
+        let numbers = HashMap::from([("t".to_owned(), 1)]);
+        topics.keep(0, numbers.clone());
+        assert_eq!(topics.numbers, numbers);
+        topics.begin_anew();
+        topics.keep(0, numbers.clone());
+        assert_eq!(topics.numbers, HashMap::new());
+        topics.keep(1, numbers.clone());
+        assert_eq!(topics.numbers, numbers);
     }
 }

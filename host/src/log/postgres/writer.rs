@@ -408,11 +408,11 @@ async fn write(
         rollback(connection).await?;
         return Ok(Writing::Nothing(answers));
     };
-    let topics = shared.topics();
+    let (life, topics) = shared.topics();
     let unnumbered = insert::unnumbered(&plan, &topics);
     if !unnumbered.is_empty() {
         rollback(connection).await?;
-        shared.set_topics(insert::number(&unnumbered, connection).await?);
+        shared.set_topics(life, insert::number(&unnumbered, connection).await?);
         return Ok(Writing::Again);
     }
     let (sequence, last_updated) = (newest.version.sequence.0, newest.version.last_updated);
