@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::intake::OWN_TYPES;
 
 use super::ask::Ask;
-use super::respond;
+use super::{App, respond};
 
 mod operations;
 
@@ -21,17 +21,17 @@ use operations::{ANYWHERE, Gives, OPERATIONS, Operation, Takes, WRITES};
 const APART: &str = "AidboxTopicDestination";
 
 /// The document.
-pub(super) fn openapi(ask: &Ask) -> Response {
+pub(super) fn openapi(app: &App, ask: &Ask) -> Response {
     respond::typed(
         StatusCode::OK,
         "application/json",
-        document(&ask.base).to_string(),
+        document(&ask.base, app.sql_tables.is_some()).to_string(),
     )
 }
 
-fn document(base: &str) -> Value {
+fn document(base: &str, has_sql_views: bool) -> Value {
     let mut paths = Map::new();
-    for operation in OPERATIONS {
+    for operation in served(has_sql_views) {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method] = described(operation);
     }
@@ -45,6 +45,14 @@ fn document(base: &str) -> Value {
         "servers": [{"url": base}],
         "paths": paths,
         "components": {"schemas": schemas(), "parameters": parameters()},
+    })
+}
+
+/// What a host answers: one without views for SQL users does not show or take them away.
+fn served(has_sql_views: bool) -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().filter(move |operation| {
+        let is_about_sql_views = operation.path.ends_with("$materialize") && operation.method != "post";
+        has_sql_views || !is_about_sql_views
     })
 }
 
@@ -255,7 +263,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_own() {
-        let document = document("http://h");
+        let document = document("http://h", true);
         let text = document.to_string();
         for part in text.split("\"$ref\":\"#").skip(1) {
             let pointer = part.split('"').next().unwrap_or_default();

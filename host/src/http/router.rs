@@ -182,7 +182,7 @@ impl Inner {
             Route::Page => only_get(ask, page::answer(app).await?),
             Route::Metrics => only_get(ask, metrics::metrics(app).await?),
             Route::Plugins => only_get(ask, plugins::plugins(app).await?),
-            Route::OpenApi => only_get(ask, openapi::openapi(ask)),
+            Route::OpenApi => only_get(ask, openapi::openapi(app, ask)),
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)?),
             Route::Root => {
                 let max_entries = self.settings.limits.max_bundle_entries;

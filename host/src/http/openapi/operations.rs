@@ -158,6 +158,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(post "/fhir/ViewDefinition/{id}/$run", "the rows of a view", Parameters, &[], &[], &[(200, Gives::Rows)]),
     operation!(post "/ingest/bundle", "a notification of another server's subscription", Bundle, &[], &[], &[(200, Gives::Outcome)]),
     operation!(put "/ingest/hapi/{type}/{id}", "a change as HAPI's rest-hook sends it", Resource, &[], &[], &[(200, Gives::Outcome)]),
+    operation!(post "/ingest/hapi/{type}/{id}", "the same by another method", Resource, &[], &[], &[(200, Gives::Outcome)]),
     operation!(delete "/ingest/hapi/{type}/{id}", "a delete as HAPI's rest-hook sends it", Nothing, &[], &[], &[(200, Gives::Outcome)]),
     operation!(post "/ingest/medplum", "a change as Medplum's rest-hook sends it", Medplum, &[], &[], &[(200, Gives::Outcome)]),
 ];
