@@ -111,7 +111,8 @@ pub(super) async fn hold(mut tasks: JoinSet<()>, keeper: Keeper, ended: Cancella
 /// The session that holds the lock.
 pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
-    pub(super) connection: PgConnection,
+    /// None while it is lost.
+    pub(super) connection: Option<PgConnection>,
 }
 
 impl Keeper {
@@ -133,17 +134,27 @@ impl Keeper {
             }
         }
         // The server lets go of the lock as soon as it sees the end of the session.
-        self.connection.close().await.ok();
+        if let Some(connection) = self.connection {
+            connection.close().await.ok();
+        }
     }
 
     /// Whether the store is still this host's, once that can be said.
     async fn is_held(&mut self) -> bool {
-        match within(PATIENCE, number(&mut self.connection)).await {
-            Ok(number) => return self.is_ours(number),
-            // The session is there; somebody works at the table.
-            Err(error) if Remedy::of(&error) != Remedy::Reconnect => return true,
-            Err(_) => {}
+        if let Some(connection) = &mut self.connection {
+            match within(PATIENCE, number(connection)).await {
+                Ok(number) => return self.is_ours(number),
+                // The session is there; somebody works at the table.
+                Err(error) if Remedy::of(&error) != Remedy::Reconnect => return true,
+                // Ended here as well, so that its lock is not in the way of the next one.
+                Err(_) => self.connection = None,
+            }
         }
+        self.take_again().await
+    }
+
+    /// Takes the lock in a new session, as soon as that can be done. False: another host had the store meanwhile.
+    async fn take_again(&mut self) -> bool {
         let store = self.shared.place.name();
         tracing::warn!(%store, "the session that holds the store was lost; taking it again");
         loop {
@@ -164,7 +175,7 @@ impl Keeper {
         number.is_none_or(|number| number == self.shared.host)
     }
 
-    /// Takes the lock in a new session. False: another host had the store meanwhile.
+    /// As [`take_again`](Self::take_again), once.
     async fn reconnect(&mut self) -> Result<bool, LogError> {
         let place = &self.shared.place;
         let connected = self.shared.url.connect(EDITOR).await;
@@ -175,7 +186,7 @@ impl Keeper {
             return Ok(false);
         }
         taken?;
-        self.connection = connection;
+        self.connection = Some(connection);
         Ok(true)
     }
 }

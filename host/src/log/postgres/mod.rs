@@ -138,7 +138,7 @@ impl PostgresLog {
         tasks.spawn(upkeep::run(Arc::clone(&shared)));
         let keeper = Keeper {
             shared: Arc::clone(&shared),
-            connection,
+            connection: Some(connection),
         };
         let ended = CancellationToken::new();
         tokio::spawn(host::hold(tasks, keeper, ended.clone()));

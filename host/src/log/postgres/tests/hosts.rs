@@ -69,6 +69,29 @@ async fn a_host_whose_session_was_lost_takes_the_store_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_whose_session_did_not_answer_holds_the_store_by_another() {
+    let database = database!();
+    let log = open_when_free(&database.url(), still()).await;
+    let first = holder(&database).unwrap();
+    let mut busy = database.session().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE lakefeed.store")
+        .execute(&mut busy)
+        .await
+        .unwrap();
+    wait_for("the keeper to give up", async || {
+        let waits = database.sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT host FROM%' AND wait_event_type = 'Lock'",
+        );
+        waits.parse().is_ok_and(|waits: u32| waits >= 2).then_some(())
+    })
+    .await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut busy).await.unwrap();
+    let second = wait_for("the lock", async || holder(&database).filter(|pid| *pid != first)).await;
+    assert!(refusal(&database).await.contains(&format!("process {second}")));
+    version(&log, put("a", "x")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_whose_store_another_had_meanwhile_lets_go_of_it_and_says_so() {
     let database = database!();
     let log = open_when_free(&database.url(), still()).await;
