@@ -5,6 +5,11 @@ use super::form::{Primitive, Written, is_integer};
 use super::shape::{KeyWords, Member, Shape, ShapeId, Shapes, Value, shapes};
 use crate::json::{Limits, escape, plain_end, unescape_into};
 
+/// How many bytes a number has, and how many digits its exponent, for it to be stored whatever they are. Longer ones are
+/// left to the strict grammar, which counts.
+const USUAL_NUMBER: usize = 1_000;
+const USUAL_EXPONENT: usize = 4;
+
 /// Whether the text is one resource of the shape and nothing in it is wrong or unusual.
 pub(super) fn is_good(bytes: &[u8], shape: &'static Shape, limits: Limits) -> bool {
     let mut pass = Pass {
@@ -210,9 +215,14 @@ impl Pass<'_> {
         if matches!(self.peek()?, b'e' | b'E') {
             self.at += 1;
             self.at += usize::from(matches!(self.peek()?, b'+' | b'-'));
+            let exponent = self.at;
             self.digits()?;
+            if self.at - exponent > USUAL_EXPONENT {
+                return None;
+            }
         }
-        self.bytes.get(first..self.at)
+        let number = self.bytes.get(first..self.at)?;
+        (number.len() <= USUAL_NUMBER).then_some(number)
     }
 
     fn digits(&mut self) -> Option<()> {

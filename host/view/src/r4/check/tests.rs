@@ -397,6 +397,14 @@ fn what_is_no_resource_of_r4_is_judged_by_its_grammar_alone() {
             "JSON-007",
         ),
         (r#"{"resourceType":"Patient"} x"#, "JSON-011"),
+        (
+            r#"{"resourceType":"Observation","status":"final","code":{},"valueQuantity":{"value":1e999999}}"#,
+            "JSON-013",
+        ),
+        (
+            r#"{"resourceType":"Observation","status":"final","code":{},"valueQuantity":{"value":1e-99999}}"#,
+            "JSON-013",
+        ),
     ] {
         assert_eq!(judged(text), expected, "{text}");
     }
