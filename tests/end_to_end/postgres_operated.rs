@@ -125,3 +125,20 @@ fn the_commands_work_on_a_database_or_say_which_tool_does() {
     let found = "SELECT resource->>'id' FROM lakefeed.current_resource WHERE type = 'Patient'";
     assert_eq!(server.sql(&database, found), "p-1");
 }
+
+#[test]
+fn a_host_whose_store_another_took_asks_to_come_back_and_ends() {
+    let Some(server) = Server::shared() else {
+        return skipped();
+    };
+    let (site, database) = site(server);
+    let mut host = site.start();
+    assert_eq!(put(&host, "p-1"), 201);
+    // What another host does that opens the store.
+    server.sql(&database, "UPDATE lakefeed.store SET host = host + 1");
+    assert_eq!(put(&host, "p-2"), 503);
+    assert!(!host.wait().success());
+    assert!(host.log().contains("which took it over"), "{}", host.log());
+    let next = site.start();
+    assert_eq!(put(&next, "p-2"), 201);
+}
