@@ -10,9 +10,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 mod body;
+mod retention;
 mod timestamp;
 
 pub use body::{Body, BodyError};
+pub use retention::{NotARetention, Retention};
 pub use timestamp::Timestamp;
 
 /// A FHIR resource's type and id, such as `Patient/p-1`; what versions of one resource share.

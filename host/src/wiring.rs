@@ -202,7 +202,8 @@ struct Core {
 impl Core {
     async fn open(config: &Config) -> Result<Self, StartError> {
         make_state_folder(config)?;
-        let log = log::open(&config.store_url, Arc::new(Timestamp::now)).await?;
+        let clock = Arc::new(Timestamp::now);
+        let log = log::open_retaining(&config.store_url, clock, config.retention).await?;
         let core = Self::with_log(config, log).await?;
         if core.declared.issues.is_empty() {
             return Ok(core);

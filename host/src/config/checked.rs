@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, ConfigErrors};
 use super::secret::SecretReference;
 use super::written::{self, Written, line_of};
+use crate::change::Retention;
 
 pub use super::written::{FeedKind, InvalidResources, LogFormat, Trust};
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub store_url: String,
     /// Whether a PostgreSQL store has views for SQL users.
     pub sql_views: bool,
+    /// How long the store keeps versions that are no resource's newest.
+    pub retention: Retention,
     /// Where plugins come from.
     pub plugins: PluginsConfig,
     /// The log's filter.
@@ -191,6 +194,7 @@ impl Checker<'_> {
             folder: self.folder.to_owned(),
             store_url: self.store_url(&written.store.url),
             sql_views: written.store.sql_views,
+            retention: self.retention(&written.store),
             plugins: self.plugins(written.plugins),
             log_level: self.log_level(written.log.level),
             log_format: written.log.format,
@@ -326,6 +330,23 @@ impl Checker<'_> {
                     "not a store; write sqlite://FILE, such as \"sqlite://lakefeed.db\", or postgres://USER@HOST/DATABASE",
                 );
                 String::new()
+            }
+        }
+    }
+
+    fn retention(&mut self, store: &written::Store) -> Retention {
+        match store.retain.parse() {
+            Ok(retention) if retention != Retention::All && store.url.starts_with("sqlite:") => {
+                self.refuse(
+                    "store.retain",
+                    "a SQLite store keeps everything; leave this away, or name a PostgreSQL store in `store.url`",
+                );
+                Retention::All
+            }
+            Ok(retention) => retention,
+            Err(error) => {
+                self.refuse("store.retain", error.to_string());
+                Retention::All
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::change::Retention;
 
 fn refused(text: &str) -> String {
     read(text, Path::new("/etc/lakefeed")).unwrap_err().to_string()
@@ -68,6 +69,25 @@ fn a_store_that_is_none_is_refused_and_its_url_is_not_repeated() {
     let message = refused("[store]\nurl = \"mysql://user:pw@host/db\"\n");
     assert!(
         message.contains("postgres://USER@HOST/DATABASE") && !message.contains("pw"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_a_store_retains_is_understood_or_refused_with_its_line() {
+    let retained = |retain: &str| {
+        let text = format!("[store]\nurl = \"postgres://host/db\"\nretain = \"{retain}\"\n");
+        read(&text, Path::new("/")).map(|config| config.retention)
+    };
+    assert_eq!(read("", Path::new("/")).unwrap().retention, Retention::All);
+    assert_eq!(retained("delivered").unwrap(), Retention::Delivered);
+    let month = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+    assert_eq!(retained("30 days").unwrap(), Retention::Age(month));
+    let message = retained("forever").unwrap_err().to_string();
+    assert!(message.starts_with("3: `store.retain`: "), "{message}");
+    let message = refused("[store]\nretain = \"delivered\"\n");
+    assert!(
+        message.starts_with("2: `store.retain`: a SQLite store"),
         "{message}"
     );
 }

@@ -134,6 +134,10 @@ pub struct Store {
     /// Whether each materialised view of a PostgreSQL store is a view of the database as well, `sof.NAME`. Switched off,
     /// those that are there stay as they were.
     pub sql_views: bool,
+    /// How long versions are kept that are no resource's newest: `all` of them for ever, until they are `delivered` to
+    /// every destination, or for an age such as `30 days` at least, and until they are delivered. Only a PostgreSQL
+    /// store can let them go.
+    pub retain: String,
 }
 
 impl Default for Store {
@@ -141,6 +145,7 @@ impl Default for Store {
         Self {
             url: "sqlite://lakefeed.db".to_owned(),
             sql_views: true,
+            retain: "all".to_owned(),
         }
     }
 }

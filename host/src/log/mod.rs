@@ -33,7 +33,7 @@ pub use destination::{
 };
 pub use error::LogError;
 pub use look::Look;
-pub use open::{StoreUrl, open};
+pub use open::{StoreUrl, open, open_retaining};
 pub use search::{Finding, HistoryPage, Lookup, Place, Search, SearchOrder, Token};
 
 /// Where a store reads the time; handed in, so that a test can stop it.
@@ -66,7 +66,7 @@ pub trait Log: Send + Sync + 'static {
     /// A resource's newest version, the one made by a delete included; none if there never was one.
     async fn current(&self, key: &ResourceKey) -> Result<Option<Version>, LogError>;
 
-    /// One version of a resource by its number.
+    /// One version of a resource by its number; none where it gave way.
     async fn version(&self, key: &ResourceKey, sequence: Sequence) -> Result<Option<Version>, LogError>;
 
     /// As [`version`](Self::version), for a destination's loop: it waits for none of the requests' reads.
@@ -78,10 +78,10 @@ pub trait Log: Send + Sync + 'static {
         self.version(key, sequence).await
     }
 
-    /// A resource's versions, newest first.
+    /// A resource's versions, newest first. Where older ones gave way it ends at the first that did.
     async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError>;
 
-    /// How many versions a resource has.
+    /// How many versions were made of a resource; those that gave way by the store's retention are counted, too.
     async fn history_len(&self, key: &ResourceKey) -> Result<u64, LogError>;
 
     /// The versions of all resources of a type, newest first.
@@ -101,7 +101,7 @@ pub trait Log: Send + Sync + 'static {
     /// The changes behind `after`, in order; at least one if there is any, then until a bound is met.
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError>;
 
-    /// How many changes after an offset a topic wanted when they were written. Exact.
+    /// How many changes after an offset a topic wanted when they were written, of those that are still there. Exact.
     async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError>;
 
     /// The offset of the newest committed change, and a signal that wakes when it moves on.

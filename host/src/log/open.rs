@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::postgres::{PostgresLog, PostgresUrl};
 use super::sqlite::SqliteLog;
 use super::{Clock, Log, LogError};
+use crate::change::Retention;
 
 /// A store's URL, understood but not yet opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +34,21 @@ impl StoreUrl {
     }
 }
 
-/// Opens the store that a URL names, makes it when it is absent, and brings its schema up to date.
+/// Opens the store that a URL names, makes it when it is absent, and brings its schema up to date. It keeps everything.
 pub async fn open(url: &str, clock: Clock) -> Result<Arc<dyn Log>, LogError> {
+    open_retaining(url, clock, Retention::All).await
+}
+
+/// As [`open`], for a store whose old versions give way. One file cannot give way in parts, and is refused.
+pub async fn open_retaining(url: &str, clock: Clock, retention: Retention) -> Result<Arc<dyn Log>, LogError> {
     match StoreUrl::parse(url)? {
+        StoreUrl::Sqlite(_) if retention != Retention::All => Err(refused(
+            "names a SQLite file, which keeps everything; leave `retain` away or name a PostgreSQL database",
+        )),
         StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteLog::open(&path, clock).await?)),
-        StoreUrl::Postgres(url) => Ok(Arc::new(PostgresLog::open(&url, clock).await?)),
+        StoreUrl::Postgres(url) => Ok(Arc::new(
+            PostgresLog::open_retaining(&url, clock, retention).await?,
+        )),
     }
 }
 

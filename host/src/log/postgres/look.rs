@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 use super::super::{DestinationRecord, LogError, Search};
 use super::fault::Place;
 use super::url::{PostgresUrl, READER};
-use super::{changes, edit, read, schema};
+use super::{edit, read, schema};
 use crate::change::{Offset, Version};
 
 /// An open look. What it answers is each time as of that moment.
@@ -44,7 +44,7 @@ impl Look {
 
     /// How many changes after an offset a topic wanted.
     pub async fn count_changes(&mut self, after: Offset, topic: &str) -> Result<u64, LogError> {
-        changes::count_changes(after, topic, &mut self.connection)
+        read::count_changes(after, topic, &mut self.connection)
             .await
             .map_err(|error| self.place.fault(&error))
     }

@@ -6,7 +6,7 @@
 //! - `writer`: the writers, whose commits many calls share; `insert` and `edit` write what they make.
 //! - `horizon`: what readers can be given; `announce` moves the head there and answers the calls.
 //! - `read`, `changes`: what readers ask; `row`: rows as values.
-//! - `partition`: the parts of the log; `upkeep`: what is done now and then.
+//! - `partition`: the parts of the log; `retention`: how old ones give way; `upkeep`: what is done now and then.
 //! - `look`: a look at a store that another process holds.
 //!
 //! Several writers commit side by side, so a later sequence may commit first. The log is ordered by (transaction,
@@ -28,7 +28,7 @@ use super::{
     Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HeldBack,
     HistoryPage, LastError, Log, LogError, Lookup, ReadBound, Search, Write, WriteError, Written,
 };
-use crate::change::{Change, Offset, ResourceKey, Sequence, Version};
+use crate::change::{Change, Offset, ResourceKey, Retention, Sequence, Version};
 
 mod announce;
 mod changes;
@@ -42,6 +42,7 @@ mod lock;
 mod look;
 mod partition;
 mod read;
+mod retention;
 mod row;
 mod schema;
 mod shared;
@@ -97,11 +98,30 @@ impl PostgresLog {
     ///
     /// The database must exist. Must be called within a Tokio runtime, which then runs the writers.
     pub async fn open(url: &PostgresUrl, clock: Clock) -> Result<Self, LogError> {
-        Self::open_with_width(url, clock, WIDTH).await
+        Self::open_retaining(url, clock, Retention::All).await
+    }
+
+    /// As [`open`](Self::open); what is no longer needed gives way in the background.
+    pub async fn open_retaining(
+        url: &PostgresUrl,
+        clock: Clock,
+        retention: Retention,
+    ) -> Result<Self, LogError> {
+        Self::open_with(url, clock, WIDTH, retention).await
     }
 
     /// As [`open`](Self::open); a store that is made now has partitions of `width` sequences.
+    #[cfg(test)]
     async fn open_with_width(url: &PostgresUrl, clock: Clock, width: u64) -> Result<Self, LogError> {
+        Self::open_with(url, clock, width, Retention::All).await
+    }
+
+    async fn open_with(
+        url: &PostgresUrl,
+        clock: Clock,
+        width: u64,
+        retention: Retention,
+    ) -> Result<Self, LogError> {
         let place = Place::new(url);
         let fault = |error| place.fault(&error);
         let mut connection = url.connect(EDITOR).await.map_err(fault)?;
@@ -114,16 +134,18 @@ impl PostgresLog {
         let partitioned = partition::ensure(last, width, &mut connection)
             .await
             .map_err(fault)?;
+        // What somebody still reads is dropped another time.
+        retention::clean(&mut connection).await.map_err(fault)?;
         let head = horizon::newest(&mut connection).await.map_err(fault)?;
         let closing = CancellationToken::new();
         let shared = Shared::new(url.clone(), clock, (taken.0, width), partitioned, closing);
         if taken.1 == Identity::Another {
             shared.begin_anew();
         }
-        Ok(Self::start(shared, head, connection))
+        Ok(Self::start(shared, head, retention, connection))
     }
 
-    fn start(shared: Shared, head: Offset, connection: PgConnection) -> Self {
+    fn start(shared: Shared, head: Offset, retention: Retention, connection: PgConnection) -> Self {
         let shared = Arc::new(shared);
         let (calls, waiting) = mpsc::channel(writer::QUEUE);
         let waiting = Arc::new(Mutex::new(waiting));
@@ -135,7 +157,7 @@ impl PostgresLog {
             tasks.spawn(writer.run());
         }
         tasks.spawn(announcer.run());
-        tasks.spawn(upkeep::run(Arc::clone(&shared)));
+        tasks.spawn(upkeep::run(Arc::clone(&shared), retention));
         let keeper = Keeper {
             shared: Arc::clone(&shared),
             connection: Some(connection),
@@ -313,7 +335,7 @@ impl Log for PostgresLog {
     }
 
     async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError> {
-        self.found(changes::count_changes(after, topic, &mut *self.intake().await?))
+        self.found(read::count_changes(after, topic, &mut *self.intake().await?))
             .await
     }
 

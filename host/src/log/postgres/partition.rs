@@ -74,14 +74,42 @@ pub(super) async fn make(
     Ok((current + AHEAD + 1) * width.0)
 }
 
+/// The name of a partition's table, without its schema. A table that replaced another bears the round, too: whoever asks
+/// by an old name is told that it is gone.
+pub(super) fn table(of: &str, number: u64, round: u64) -> String {
+    match round {
+        0 => format!("{of}_{number}"),
+        _ => format!("{of}_{number}_{round}"),
+    }
+}
+
+/// Seals the partitions behind the one that a sequence lies in, where some are not sealed yet.
+pub(super) async fn seal(
+    sequence: u64,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Option<u64>, sqlx::Error> {
+    let is_open: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM lakefeed.partition WHERE last_transaction IS NULL AND number < $1)",
+    )
+    .bind(integer(sequence / width.0))
+    .fetch_one(&mut *connection)
+    .await?;
+    match is_open {
+        true => ensure(sequence, width, connection).await.map(Some),
+        false => Ok(None),
+    }
+}
+
 async fn make_one(number: u64, width: Width, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let (first, behind) = width.around(number * width.0);
     // A table that is made first and attached then keeps nobody from reading or writing the others.
     let mut script = String::new();
     for table in ["log", "matched"] {
+        let part = self::table(table, number, 0);
         script.push_str(&format!(
-            "CREATE TABLE lakefeed.{table}_{number} (LIKE lakefeed.{table} INCLUDING ALL); \
-             ALTER TABLE lakefeed.{table} ATTACH PARTITION lakefeed.{table}_{number} FOR VALUES FROM ({first}) TO ({behind}); "
+            "CREATE TABLE lakefeed.{part} (LIKE lakefeed.{table} INCLUDING ALL); \
+             ALTER TABLE lakefeed.{table} ATTACH PARTITION lakefeed.{part} FOR VALUES FROM ({first}) TO ({behind}); "
         ));
     }
     sqlx::raw_sql(AssertSqlSafe(script))

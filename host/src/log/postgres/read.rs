@@ -6,25 +6,39 @@
 use std::collections::HashMap;
 
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{Connection, Postgres, QueryBuilder};
 
 use super::super::{DeadLetter, HistoryPage, Lookup, NewDeadLetter, Search, SearchOrder};
+use super::changes;
 use super::partition::{self, Width};
 use super::row::{get, integer, key, limit, log_columns, maybe_natural, natural, offset, previous, version};
-use crate::change::{ResourceKey, Sequence, Timestamp, Version};
+use crate::change::{Offset, ResourceKey, Sequence, Timestamp, Version};
 
 /// How many rows of the log are asked for in one statement.
 const TOGETHER: usize = 500;
+
+/// How often a read is begun anew whose versions gave way between its two steps.
+const TRIES: usize = 5;
 
 /// A resource's newest version.
 pub(super) async fn current(
     wanted: &ResourceKey,
     connection: &mut PgConnection,
 ) -> Result<Option<Version>, sqlx::Error> {
-    match newest(wanted, connection).await? {
-        Some(sequence) => one_version(wanted, Sequence(sequence), connection).await,
-        None => Ok(None),
+    for _ in 0..TRIES {
+        let Some(sequence) = newest(wanted, connection).await? else {
+            return Ok(None);
+        };
+        if let Some(version) = one_version(wanted, Sequence(sequence), connection).await? {
+            return Ok(Some(version));
+        }
     }
+    Err(gone())
+}
+
+/// Newest versions that are missing again and again.
+fn gone() -> sqlx::Error {
+    sqlx::Error::Protocol("what was found was replaced again and again".to_owned())
 }
 
 async fn newest(wanted: &ResourceKey, connection: &mut PgConnection) -> Result<Option<u64>, sqlx::Error> {
@@ -211,7 +225,25 @@ async fn was_updated(
     .await
 }
 
-/// How many versions a resource has.
+/// How many changes behind an offset a topic wanted, as of one moment: partitions give way before it or after it.
+pub(super) async fn count_changes(
+    after: Offset,
+    topic: &str,
+    connection: &mut PgConnection,
+) -> Result<u64, sqlx::Error> {
+    let mut moment = connection
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    // Before the moment is taken: no partition is replaced any more.
+    sqlx::raw_sql("LOCK TABLE ONLY lakefeed.matched IN ACCESS SHARE MODE")
+        .execute(&mut *moment)
+        .await?;
+    let counted = changes::count_changes(after, topic, &mut moment).await?;
+    moment.commit().await?;
+    Ok(counted)
+}
+
+/// How many versions were made of a resource, those that gave way included.
 pub(super) async fn history_len(
     wanted: &ResourceKey,
     connection: &mut PgConnection,
@@ -229,13 +261,27 @@ pub(super) async fn search(
     wanted: &Search,
     connection: &mut PgConnection,
 ) -> Result<Vec<Version>, sqlx::Error> {
+    for _ in 0..TRIES {
+        if let Some(found) = search_once(wanted, connection).await? {
+            return Ok(found);
+        }
+    }
+    Err(gone())
+}
+
+/// None where one that was found had given way before it was read.
+async fn search_once(
+    wanted: &Search,
+    connection: &mut PgConnection,
+) -> Result<Option<Vec<Version>>, sqlx::Error> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT r.sequence FROM lakefeed.resource r");
     push_conditions(&mut query, wanted);
     push_order(&mut query, wanted);
     query.push(" LIMIT ").push_bind(limit(wanted.count));
     let rows = query.build().fetch_all(&mut *connection).await?;
     let sequences: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
-    versions(&sequences, connection).await
+    let found = versions(&sequences, connection).await?;
+    Ok((found.len() == sequences.len()).then_some(found))
 }
 
 /// How many a search finds without its paging.
@@ -293,7 +339,7 @@ pub(super) async fn look_up(
     connection: &mut PgConnection,
 ) -> Result<Vec<Version>, sqlx::Error> {
     let mut found = Vec::new();
-    let mut after = String::new();
+    let (mut after, mut tries) = (String::new(), 0);
     while found.len() < count {
         let rows = sqlx::query(
             "SELECT r.sequence, t.id FROM lakefeed.token t \
@@ -307,9 +353,16 @@ pub(super) async fn look_up(
         .fetch_all(&mut *connection)
         .await?;
         let Some(last) = rows.last() else { break };
-        after = get(last, 1)?;
         let sequences: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
         let candidates = versions(&sequences, connection).await?;
+        if candidates.len() < sequences.len() {
+            tries += 1;
+            match tries < TRIES {
+                true => continue,
+                false => return Err(gone()),
+            }
+        }
+        after = get(last, 1)?;
         let matching = candidates.into_iter().filter(|version| (wanted.matches)(version));
         found.extend(matching.take(count - found.len()));
         if rows.len() < TOGETHER {

@@ -52,9 +52,18 @@ pub(super) const READER: &[(&str, &str)] = &[
     ("default_transaction_read_only", "on"),
 ];
 
-/// The small writes and the upkeep.
+/// The small writes.
 pub(super) const EDITOR: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_custom_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+];
+
+/// The upkeep: what it looks up are single rows by key, however many there are.
+pub(super) const UPKEEP: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_custom_plan"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
 ];

@@ -43,7 +43,12 @@ CREATE TABLE lakefeed.partition (
     first_sequence bigint NOT NULL,
     behind_sequence bigint NOT NULL,
     first_transaction bigint NOT NULL,
-    last_transaction bigint
+    last_transaction bigint,
+    -- How often its tables were replaced by smaller ones, which bear this number behind the partition's.
+    round bigint NOT NULL DEFAULT 0,
+    -- Versions in it since it was replaced last, and the sequence at which it was looked at last.
+    retained bigint,
+    looked_at bigint
 );
 
 -- The current state: each resource's newest version, a deleted one included.

@@ -17,6 +17,7 @@ mod hosts;
 mod order;
 mod partitions;
 mod proof;
+mod retention;
 mod trouble;
 
 log_suite!(match Database::new().await {
