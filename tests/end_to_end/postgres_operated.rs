@@ -4,15 +4,16 @@ use std::io::Write;
 use std::process::{Child, Stdio};
 
 use lakefeed_test_postgres::{Server, skipped};
-use lakefeed_tests::{Host, Judge, Site, destination, views, wait_for};
+use lakefeed_tests::{Host, Judge, Site, wait_for};
 use serde_json::{Value, json};
+
+use super::load;
 
 /// A site whose destination writes `lake/patients`, on a database of its own.
 fn site(server: &Server) -> (Site, String) {
     let database = server.database();
     let site = Site::on_store(&server.url(&database));
-    site.write("patient_flat.json", views::PATIENT_FLAT);
-    site.configure(&destination("patients", "Patient", "patient_flat", ""));
+    load::configure(&site);
     (site, database)
 }
 
