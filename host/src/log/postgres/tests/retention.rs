@@ -72,7 +72,7 @@ async fn retire(log: &PostgresLog, retention: Retention) {
 async fn write_rounds(log: &PostgresLog, rounds: std::ops::Range<usize>) {
     for round in rounds {
         let write = |number: usize| Write {
-            matcher: topics(if number % 2 == 0 { &["even"] } else { &[] }),
+            matcher: topics(if number.is_multiple_of(2) { &["even"] } else { &[] }),
             ..put(&format!("p{number}"), &format!("{round}-{number}"))
         };
         let mut writes: Vec<Write> = (0..9).map(write).collect();
