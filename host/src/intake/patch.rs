@@ -1,7 +1,7 @@
 //! Changing a resource by a patch: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396).
 //!
 //! A patch is applied to the resource as it is answered, so that its places are those that the client has seen.
-//! Numbers go through it as text ([`numbers`]): a decimal that the patch does not touch keeps its digits. Whether
+//! Numbers go through it as text (`numbers`): a decimal that the patch does not touch keeps its digits. Whether
 //! what comes out is still a good resource is asked afterwards, of [`Intake::check`](super::Intake::check).
 
 use json_patch::jsonptr::Pointer;

@@ -10,11 +10,11 @@
 //!
 //! # How it is kept
 //!
-//! Each materialisation of a view has a table of its own in the schema `lakefeed_sof` (a [`generation`]) and a
+//! Each materialisation of a view has a table of its own in the schema `lakefeed_sof` (a `generation`) and a
 //! destination of its own, `sof.<name>/<number>`, with a record in the log like any other: it begins at the log's
-//! start, is moved by the loop of [`crate::delivery`], and its target ([`target`]) replaces the rows of the resources
+//! start, is moved by the loop of [`crate::delivery`], and its target (`target`) replaces the rows of the resources
 //! that a batch is about in one transaction. Its topic wants every change of the view's resource type ([`topic_id`]).
-//! Once it has caught up, the view that SQL users read is switched to it in one transaction ([`ripen`]); until then
+//! Once it has caught up, the view that SQL users read is switched to it in one transaction (`ripen`); until then
 //! they read the table before, which is kept current meanwhile. Who may read stays who may read.
 //!
 //! # What an operator may do
