@@ -169,6 +169,7 @@ impl Inner {
         }
     }
 
+    /// What answers with much at hand is boxed: its size would be that of every request's future, which is moved about.
     async fn dispatch(&self, route: &Route, ask: &Ask) -> Result<Response, Outcome> {
         if let Some(resource_type) = route.resource_type() {
             known_type(resource_type)?;
@@ -186,7 +187,7 @@ impl Inner {
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)?),
             Route::Root => {
                 let max_entries = self.settings.limits.max_bundle_entries;
-                bundles::answer(app, self, ask, max_entries).await
+                bundles::answer(app, self, ask, max_entries).boxed().await
             }
             Route::Ingest(name, below) => {
                 let (feed, most) = (
@@ -198,7 +199,7 @@ impl Inner {
             Route::Load(name) => load::load(app, ask, name.as_deref()).await,
             Route::Import(is_v2) => load::import(app, ask, *is_v2).await,
             Route::ImportStatus(id) => load::status(app, ask, id).await,
-            Route::Type(name) => on_type(app, ask, name).await,
+            Route::Type(name) => on_type(app, ask, name).boxed().await,
             Route::TypeSearch(name) => search::by_post(app, ask, name).await,
             Route::Instance(name, id) => on_instance(app, ask, name, id).await,
             Route::History(name, id) => match ask.method {
@@ -214,9 +215,11 @@ impl Inner {
                 Method::GET | Method::HEAD => read::vread(app, ask, name, id, version).await,
                 _ => Err(Outcome::method_not_allowed("GET")),
             },
-            Route::TypeOperation(name, operation) => on_operation(app, ask, name, None, operation).await,
+            Route::TypeOperation(name, operation) => {
+                on_operation(app, ask, name, None, operation).boxed().await
+            }
             Route::InstanceOperation(name, id, operation) => {
-                on_operation(app, ask, name, Some(id), operation).await
+                on_operation(app, ask, name, Some(id), operation).boxed().await
             }
             Route::OtherDialect => Err(Outcome::not_found(
                 "only the FHIR dialect is served here: put `/fhir` before the path",

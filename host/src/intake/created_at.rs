@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use lakefeed_view::json::top_level_members;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,12 +14,6 @@ use crate::change::Timestamp;
 
 /// The extension's url.
 pub const URL: &str = "https://aidbox.app/ex/createdAt";
-
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow)]
-    meta: Option<&'a RawValue>,
-}
 
 #[derive(Deserialize)]
 struct Meta<'a> {
@@ -49,9 +44,11 @@ pub fn inject(text: &Bytes, created_at: Timestamp) -> Bytes {
     }
 }
 
+/// A resource's `meta`; what stands behind it is not looked at.
 fn meta(text: &[u8]) -> Option<&RawValue> {
-    let resource: Resource<'_> = serde_json::from_slice(text).ok()?;
-    resource.meta.filter(|meta| meta.get().starts_with('{'))
+    let meta = top_level_members(text).find(|member| member.key() == "meta")?;
+    let meta: &RawValue = serde_json::from_slice(meta.value).ok()?;
+    meta.get().starts_with('{').then_some(meta)
 }
 
 fn extension(meta: &RawValue) -> Option<&RawValue> {
