@@ -1,13 +1,16 @@
 //! NDJSON files and folders of them, read in a stream and written in small transactions.
 //!
-//! A file may be of any length: what is held is one batch being written, one being made and one line. A line that
+//! A file may be of any length: what is held is a few batches being written, one being made and one line. A line that
 //! cannot be taken is reported by its file and number and the rest is imported. A resource becomes an update of
 //! its id, so that importing a file twice makes a second version and never a second resource.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
 use lakefeed_view::r4::check::Issue;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -24,6 +27,9 @@ mod lines;
 pub use input::Input;
 
 use lines::{Line, Lines};
+
+/// How many batches are written at once.
+const AT_ONCE: usize = 8;
 
 /// How an import is cut into transactions.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +51,8 @@ pub struct ImportOptions {
 impl Default for ImportOptions {
     fn default() -> Self {
         Self {
-            batch_resources: 1000,
-            batch_bytes: 4 * 1024 * 1024,
+            batch_resources: 200,
+            batch_bytes: 1024 * 1024,
             listed_bad_lines: 100,
             on_invalid: OnInvalid::Refuse,
             needs_id: false,
@@ -180,7 +186,7 @@ fn is_ndjson(path: &Path) -> bool {
 
 /// Imports files in order. `report` hears of the progress after each transaction and of each bad line at once.
 ///
-/// Dropping the future stops the import after the transaction that is being written.
+/// Dropping the future stops the import after the transactions that are being written.
 pub async fn import(
     log: &dyn Log,
     intake: &Intake,
@@ -201,7 +207,7 @@ pub async fn import_inputs(
     options: ImportOptions,
     mut report: impl FnMut(&ImportSummary, Option<&BadLine>) + Send,
 ) -> Result<ImportSummary, ImportError> {
-    // One batch waits while one is written: reading and checking go on beside the commit.
+    // One batch waits while some are written: reading and checking go on beside the commits.
     let (sender, mut receiver) = mpsc::channel(1);
     let reader = Reader {
         intake: intake.clone(),
@@ -211,8 +217,17 @@ pub async fn import_inputs(
     };
     let reading = tokio::task::spawn_blocking(move || reader.read_all(inputs));
     let mut summary = ImportSummary::default();
+    let mut writing = Writing::new(log);
     while let Some(batch) = receiver.recv().await {
-        take(log, batch, &mut summary, options.listed_bad_lines, &mut report).await?;
+        while writing.is_full() || writing.touches(&batch) {
+            let written = writing.next().await?;
+            note(written, &mut summary, options.listed_bad_lines, &mut report);
+        }
+        writing.push(batch);
+    }
+    while !writing.is_empty() {
+        let written = writing.next().await?;
+        note(written, &mut summary, options.listed_bad_lines, &mut report);
     }
     match reading.await {
         Ok(read) => read.map(|()| summary),
@@ -220,32 +235,87 @@ pub async fn import_inputs(
     }
 }
 
-async fn take(
-    log: &dyn Log,
+/// The batches that are being written, several at once: a store that has several writers is kept busy, and one that has
+/// one writer puts them in one commit. They end in the order in which they were read.
+struct Writing<'l> {
+    log: &'l dyn Log,
+    under_way: FuturesOrdered<BoxFuture<'l, Result<Batch, ImportError>>>,
+    keys: HashSet<ResourceKey>,
+}
+
+impl<'l> Writing<'l> {
+    fn new(log: &'l dyn Log) -> Self {
+        Self {
+            log,
+            under_way: FuturesOrdered::new(),
+            keys: HashSet::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.under_way.len() >= AT_ONCE
+    }
+
+    fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Whether a batch has a resource that is being written: its versions would overtake each other.
+    fn touches(&self, batch: &Batch) -> bool {
+        batch.writes.iter().any(|write| self.keys.contains(&write.key))
+    }
+
+    fn push(&mut self, mut batch: Batch) {
+        batch.keys = batch.writes.iter().map(|write| write.key.clone()).collect();
+        self.keys.extend(batch.keys.iter().cloned());
+        let log = self.log;
+        self.under_way.push_back(Box::pin(async move {
+            let writes = std::mem::take(&mut batch.writes);
+            if !writes.is_empty() {
+                log.write(writes).await.map_err(unwritten)?;
+            }
+            Ok(batch)
+        }));
+    }
+
+    /// Waits for the first of them; an empty one if there is none.
+    async fn next(&mut self) -> Result<Batch, ImportError> {
+        let Some(written) = self.under_way.next().await else {
+            return Ok(Batch::default());
+        };
+        let batch = written?;
+        for key in &batch.keys {
+            self.keys.remove(key);
+        }
+        Ok(batch)
+    }
+}
+
+fn unwritten(error: WriteError) -> ImportError {
+    ImportError::Log(match error {
+        WriteError::Log(error) => error,
+        // A write without a precondition is never refused.
+        WriteError::Refused { refused, .. } => LogError::Unavailable {
+            reason: refused.to_string(),
+        },
+    })
+}
+
+/// Takes note of a batch that was written.
+fn note(
     batch: Batch,
     summary: &mut ImportSummary,
     listed: usize,
-    report: &mut (impl FnMut(&ImportSummary, Option<&BadLine>) + Send),
-) -> Result<(), ImportError> {
-    let count = batch.writes.len() as u64;
-    let types: Vec<ResourceKey> = batch.writes.iter().map(|write| write.key.clone()).collect();
-    if count > 0 {
-        log.write(batch.writes).await.map_err(|error| match error {
-            WriteError::Log(error) => error,
-            // A write without a precondition is never refused.
-            WriteError::Refused { refused, .. } => LogError::Unavailable {
-                reason: refused.to_string(),
-            },
-        })?;
-    }
+    report: &mut impl FnMut(&ImportSummary, Option<&BadLine>),
+) {
     let progress = &mut summary.progress;
-    for key in types {
+    for key in &batch.keys {
         match summary.by_type.get_mut(key.resource_type()) {
             Some(stored) => *stored += 1,
             None => drop(summary.by_type.insert(key.resource_type().to_owned(), 1)),
         }
     }
-    progress.imported += count;
+    progress.imported += batch.keys.len() as u64;
     progress.lines = batch.lines_read;
     progress.bytes = batch.bytes_read;
     progress.files = batch.files_read;
@@ -262,13 +332,14 @@ async fn take(
         }
     }
     report(summary, None);
-    Ok(())
 }
 
 /// What is written together.
 #[derive(Default)]
 struct Batch {
     writes: Vec<Write>,
+    /// Of the writes, once they are under way.
+    keys: Vec<ResourceKey>,
     bad_lines: Vec<BadLine>,
     invalid_lines: Vec<InvalidLine>,
     resource_bytes: usize,
