@@ -16,6 +16,8 @@ pub(super) struct Known {
     pub(super) newest: Option<Version>,
     /// How many versions it has.
     pub(super) versions: u64,
+    /// Whether the store holds a row of its current state.
+    pub(super) is_stored: bool,
     /// What lookups find it by; nothing once it is deleted.
     pub(super) tokens: Vec<Token>,
 }
@@ -256,6 +258,7 @@ impl Plan {
             Known {
                 newest: Some(version.clone()),
                 versions: known.versions + 1,
+                is_stored: known.is_stored,
                 tokens,
             },
         );

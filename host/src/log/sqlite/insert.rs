@@ -3,17 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Row, Sqlite};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::plan::{Known, NewVersion, Plan, TokenChange, is_deleted};
 use super::super::{Lookup, Token};
 use super::row::{
-    LOG_COLUMNS, ManyRows, integer, key, log_columns, natural, status_number, to_json, version,
+    LOG_COLUMNS, MANY, ManyRows, Places, Script, integer, key, log_columns, natural, status_number, to_json,
+    version,
 };
 use crate::change::ResourceKey;
-
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 static LOOK_UP: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
@@ -30,40 +29,48 @@ static LOOK_UP: LazyLock<ManyRows> = LazyLock::new(|| {
 });
 
 // `OR ROLLBACK`: a commit that fails is given up whole, so SQLite need not keep a copy of every page that a statement of
-// many rows touches, to undo that statement alone.
+// many rows touches, to undo that statement alone. An `ON CONFLICT DO UPDATE` would keep it all the same.
 
 static ADD_VERSIONS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
         "INSERT OR ROLLBACK INTO log (sequence, resource_type, id, status, last_updated, created_at, previous, resource, \
-         topics, topics_known, source_version, source_last_updated) VALUES ",
+         topics, topics_known, source_version, source_last_updated) SELECT * FROM (VALUES ",
         LOG_COLUMNS,
-        "",
+        ") WHERE column1 IS NOT NULL",
+    )
+});
+
+static ADD_CURRENT: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "INSERT OR ROLLBACK INTO resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) \
+         SELECT * FROM (VALUES ",
+        7,
+        ") WHERE column1 IS NOT NULL",
     )
 });
 
 static SET_CURRENT: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
-        "INSERT OR ROLLBACK INTO resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) VALUES ",
+        "UPDATE OR ROLLBACK resource SET sequence = w.column3, last_updated = w.column4, deleted = w.column5, \
+         versions = w.column6, tokens = w.column7 FROM (VALUES ",
         7,
-        " ON CONFLICT (resource_type, id) DO UPDATE SET sequence = excluded.sequence, \
-         last_updated = excluded.last_updated, deleted = excluded.deleted, versions = excluded.versions, \
-         tokens = excluded.tokens",
+        ") w WHERE resource.resource_type = w.column1 AND resource.id = w.column2",
     )
 });
 
 static ADD_MATCHED: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
-        "INSERT OR ROLLBACK INTO matched (topic, sequence, ordinal) VALUES ",
+        "INSERT OR ROLLBACK INTO matched (topic, sequence, ordinal) SELECT * FROM (VALUES ",
         3,
-        "",
+        ") WHERE column1 IS NOT NULL",
     )
 });
 
 static ADD_TOKENS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
-        "INSERT OR ROLLBACK INTO token (token, resource_type, id) VALUES ",
+        "INSERT OR ROLLBACK INTO token (token, resource_type, id) SELECT * FROM (VALUES ",
         3,
-        "",
+        ") WHERE column1 IS NOT NULL",
     )
 });
 
@@ -169,22 +176,22 @@ impl Numbers {
     }
 }
 
-/// The current state of resources; those that never were are left out.
+/// The current state of resources; those that never were are left out. What `script` holds is run before.
 pub(super) async fn look_up(
     keys: &[ResourceKey],
+    mut script: Script,
     connection: &mut SqliteConnection,
 ) -> Result<HashMap<ResourceKey, Known>, sqlx::Error> {
     let mut known = HashMap::with_capacity(keys.len());
-    for (statement, part) in LOOK_UP.cut(keys) {
-        let query = part
-            .iter()
-            .fold(sqlx::query(AssertSqlSafe(statement)), |query, key| {
-                query.bind(key.resource_type()).bind(key.id())
-            });
-        for row in &query.fetch_all(&mut *connection).await? {
+    for part in keys.chunks(MANY) {
+        script.add_rows(&LOOK_UP, part, |places, key| {
+            places.add(key.resource_type())?.add(key.id()).map(drop)
+        })?;
+        for row in &std::mem::take(&mut script).fetch(connection).await? {
             let newest = version(row)?;
             let resource = Known {
                 versions: natural(row, LOG_COLUMNS)?,
+                is_stored: true,
                 tokens: tokens(row, LOG_COLUMNS + 1)?,
                 newest: Some(newest),
             };
@@ -193,6 +200,7 @@ pub(super) async fn look_up(
             }
         }
     }
+    script.run(connection).await?;
     Ok(known)
 }
 
@@ -222,55 +230,44 @@ pub(super) async fn add_found(
     Ok(())
 }
 
-/// Writes what a plan holds.
+/// Writes what a plan holds, and runs `end` behind it, in as few calls as can be.
 pub(super) async fn write(
     plan: &Plan,
     numbers: &mut Numbers,
+    end: &str,
     connection: &mut SqliteConnection,
 ) -> Result<(), sqlx::Error> {
-    for (statement, part) in ADD_VERSIONS.cut(plan.rows()) {
-        let query = sqlx::query(AssertSqlSafe(statement));
-        part.iter()
-            .try_fold(query, bind_version)?
-            .execute(&mut *connection)
-            .await?;
+    let rows = plan.rows();
+    let matched = numbers.matched_rows(rows, connection).await?;
+    let (next, first): (Vec<_>, Vec<_>) = newest(plan).into_iter().partition(|(_, known)| known.is_stored);
+    let (added, dropped): (Vec<_>, Vec<_>) = plan
+        .token_changes()
+        .into_iter()
+        .partition(|change| change.is_added);
+    let most = [&rows.len(), &matched.len(), &added.len(), &dropped.len()];
+    let rounds = most.into_iter().max().map_or(0, |most| most.div_ceil(MANY));
+    let mut script = Script::default();
+    for round in 0..rounds {
+        std::mem::take(&mut script).run(connection).await?;
+        script.add_rows(&ADD_VERSIONS, part(rows, round), bind_version)?;
+        script.add_rows(&ADD_CURRENT, part(&first, round), bind_current)?;
+        script.add_rows(&SET_CURRENT, part(&next, round), bind_current)?;
+        script.add_rows(&DROP_TOKENS, part(&dropped, round), bind_token)?;
+        script.add_rows(&ADD_TOKENS, part(&added, round), bind_token)?;
+        script.add_rows(&ADD_MATCHED, part(&matched, round), bind_matched)?;
     }
-    for (statement, part) in SET_CURRENT.cut(&newest(plan)) {
-        let query = part
-            .iter()
-            .fold(sqlx::query(AssertSqlSafe(statement)), bind_current);
-        query.execute(&mut *connection).await?;
-    }
-    write_tokens(&plan.token_changes(), connection).await?;
-    let matched = numbers.matched_rows(plan.rows(), connection).await?;
-    for (statement, part) in ADD_MATCHED.cut(&matched) {
-        let query = part
-            .iter()
-            .fold(sqlx::query(AssertSqlSafe(statement)), bind_matched);
-        query.execute(&mut *connection).await?;
-    }
-    if let Some(newest) = plan.rows().last() {
+    script.add(end);
+    script.run(connection).await?;
+    if let Some(newest) = rows.last() {
         numbers.last_sequence = newest.version.sequence.0;
         numbers.head = newest.version.sequence.0;
     }
     Ok(())
 }
 
-async fn write_tokens(
-    changes: &[TokenChange<'_>],
-    connection: &mut SqliteConnection,
-) -> Result<(), sqlx::Error> {
-    let (added, dropped): (Vec<&TokenChange<'_>>, Vec<_>) =
-        changes.iter().partition(|change| change.is_added);
-    for (many, rows) in [(&*DROP_TOKENS, dropped), (&*ADD_TOKENS, added)] {
-        for (statement, part) in many.cut(&rows) {
-            let query = part
-                .iter()
-                .fold(sqlx::query(AssertSqlSafe(statement)), bind_token);
-            query.execute(&mut *connection).await?;
-        }
-    }
-    Ok(())
+/// The rows of a round of statements.
+fn part<R>(rows: &[R], round: usize) -> &[R] {
+    rows.chunks(MANY).nth(round).unwrap_or_default()
 }
 
 /// Each touched resource's newest row, and what is known of it besides.
@@ -279,45 +276,49 @@ fn newest(plan: &Plan) -> Vec<(&NewVersion, &Known)> {
     plan.rows().iter().filter_map(newest).collect()
 }
 
-fn bind_version<'q>(query: Query<'q>, row: &NewVersion) -> Result<Query<'q>, sqlx::Error> {
+fn bind_version(places: &mut Places<'_>, row: &NewVersion) -> Result<(), sqlx::Error> {
     let version = &row.version;
     let topics = match row.matched.topics.is_empty() {
         true => None,
         false => Some(to_json(&row.matched.topics)?),
     };
     let source = version.source.as_ref();
-    Ok(query
-        .bind(integer(version.sequence.0))
-        .bind(version.key.resource_type())
-        .bind(version.key.id())
-        .bind(status_number(version.status))
-        .bind(version.last_updated.0)
-        .bind(version.created_at.0)
-        .bind(row.previous.map(|previous| integer(previous.0)))
-        .bind(&version.resource[..])
-        .bind(topics)
-        .bind(integer(row.matched.topics_known))
-        .bind(source.and_then(|source| source.version.clone()))
-        .bind(source.and_then(|source| source.last_updated).map(|time| time.0)))
+    places
+        .add(integer(version.sequence.0))?
+        .add(version.key.resource_type())?
+        .add(version.key.id())?
+        .add(status_number(version.status))?
+        .add(version.last_updated.0)?
+        .add(version.created_at.0)?
+        .add(row.previous.map(|previous| integer(previous.0)))?
+        .add(&version.resource[..])?
+        .add(topics)?
+        .add(integer(row.matched.topics_known))?
+        .add(source.and_then(|source| source.version.as_deref()))?
+        .add(source.and_then(|source| source.last_updated).map(|time| time.0))?;
+    Ok(())
 }
 
-fn bind_current<'q>(query: Query<'q>, (row, known): &(&NewVersion, &Known)) -> Query<'q> {
+fn bind_current(places: &mut Places<'_>, (row, known): &(&NewVersion, &Known)) -> Result<(), sqlx::Error> {
     let version = &row.version;
-    query
-        .bind(version.key.resource_type())
-        .bind(version.key.id())
-        .bind(integer(version.sequence.0))
-        .bind(version.last_updated.0)
-        .bind(is_deleted(version))
-        .bind(integer(known.versions))
-        .bind(bytes_of(&known.tokens))
+    places
+        .add(version.key.resource_type())?
+        .add(version.key.id())?
+        .add(integer(version.sequence.0))?
+        .add(version.last_updated.0)?
+        .add(is_deleted(version))?
+        .add(integer(known.versions))?
+        .add(bytes_of(&known.tokens))?;
+    Ok(())
 }
 
-fn bind_token<'q>(query: Query<'q>, change: &&TokenChange<'_>) -> Query<'q> {
-    query
-        .bind(change.token.0)
-        .bind(change.key.resource_type().to_owned())
-        .bind(change.key.id().to_owned())
+fn bind_token(places: &mut Places<'_>, change: &TokenChange<'_>) -> Result<(), sqlx::Error> {
+    let key = change.key;
+    places
+        .add(change.token.0)?
+        .add(key.resource_type())?
+        .add(key.id())?;
+    Ok(())
 }
 
 /// Tokens as the store holds them beside a resource: eight bytes each.
@@ -335,9 +336,10 @@ fn tokens(row: &SqliteRow, column: usize) -> Result<Vec<Token>, sqlx::Error> {
         .collect())
 }
 
-fn bind_matched<'q>(query: Query<'q>, row: &MatchedRow) -> Query<'q> {
-    query
-        .bind(integer(row.topic))
-        .bind(integer(row.sequence))
-        .bind(integer(row.ordinal))
+fn bind_matched(places: &mut Places<'_>, row: &MatchedRow) -> Result<(), sqlx::Error> {
+    places
+        .add(integer(row.topic))?
+        .add(integer(row.sequence))?
+        .add(integer(row.ordinal))?;
+    Ok(())
 }

@@ -1,10 +1,8 @@
 //! Rows as values, both ways.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Decode, Encode, Row, Sqlite, Type};
 
 use crate::change::{
     Change, Matched, Offset, ResourceKey, Sequence, Source, Timestamp, Version, VersionStatus,
@@ -135,37 +133,103 @@ fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, column: usize) -> Result<T
     row.try_get_unchecked(column)
 }
 
-/// A statement over several rows at once, in a few sizes, so that each is prepared once.
+/// The most rows that a statement of many takes.
+pub(super) const MANY: usize = 64;
+
+/// A statement over several rows at once, in a few sizes, so that each is prepared once. Places that are left over are
+/// NULL, which the statement must pass over.
 ///
 /// One call of a statement costs far more than a row within it; a commit of many rows is bound by how few
 /// calls it makes.
 #[derive(Debug)]
 pub(super) struct ManyRows {
-    statements: [(usize, Arc<str>); 4],
+    columns: usize,
+    /// By size, the smallest first.
+    statements: [(usize, String); 7],
 }
 
 impl ManyRows {
     /// A statement with one group of places for each row between `before` and `after`.
     pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
         let group = format!("({})", vec!["?"; columns].join(","));
-        let statements = [64, 16, 4, 1].map(|rows| {
+        let statements = [1, 2, 4, 8, 16, 32, MANY].map(|rows| {
             let groups = vec![group.as_str(); rows].join(",");
-            (rows, Arc::from(format!("{before}{groups}{after}")))
+            (rows, format!("{before}{groups}{after}"))
         });
-        Self { statements }
+        Self { columns, statements }
+    }
+}
+
+/// Several statements that are run in one call, with what they are given.
+#[derive(Default)]
+pub(super) struct Script {
+    text: String,
+    given: SqliteArguments,
+}
+
+/// The values of one row, in the order of its places.
+pub(super) struct Places<'s>(&'s mut SqliteArguments);
+
+impl Places<'_> {
+    pub(super) fn add<'t>(
+        &mut self,
+        value: impl Encode<'t, Sqlite> + Type<Sqlite>,
+    ) -> Result<&mut Self, sqlx::Error> {
+        self.0.add(value).map_err(sqlx::Error::Encode)?;
+        Ok(self)
+    }
+}
+
+impl Script {
+    /// Adds a statement that is given nothing.
+    pub(super) fn add(&mut self, statement: &str) {
+        if !self.text.is_empty() && !statement.is_empty() {
+            self.text.push_str("; ");
+        }
+        self.text.push_str(statement);
     }
 
-    /// Cuts rows into parts, each with the statement that takes exactly so many.
-    pub(super) fn cut<'a, T>(&'a self, mut rows: &'a [T]) -> Vec<(Arc<str>, &'a [T])> {
-        let mut parts = Vec::new();
-        for (size, statement) in &self.statements {
-            while rows.len() >= *size {
-                let (part, rest) = rows.split_at(*size);
-                parts.push((statement.clone(), part));
-                rows = rest;
-            }
+    /// Adds a statement over rows, at most [`MANY`]; nothing for none.
+    pub(super) fn add_rows<R>(
+        &mut self,
+        many: &ManyRows,
+        rows: &[R],
+        fill: impl Fn(&mut Places<'_>, &R) -> Result<(), sqlx::Error>,
+    ) -> Result<(), sqlx::Error> {
+        let fitting = many.statements.iter().find(|(size, _)| rows.len() <= *size);
+        let (false, Some((size, statement))) = (rows.is_empty(), fitting) else {
+            return Ok(());
+        };
+        self.add(statement);
+        let mut places = Places(&mut self.given);
+        for row in rows {
+            fill(&mut places, row)?;
         }
-        parts
+        for _ in 0..(size - rows.len()) * many.columns {
+            places.add(None::<i64>)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the statements; the first that fails is the last that is run.
+    pub(super) async fn run(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let script = sqlx::query_with(AssertSqlSafe(self.text), self.given);
+        script.execute(connection).await.map(drop)
+    }
+
+    /// Runs the statements, and answers all rows that they give.
+    pub(super) async fn fetch(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        if self.text.is_empty() {
+            return Ok(Vec::new());
+        }
+        let script = sqlx::query_with(AssertSqlSafe(self.text), self.given);
+        script.fetch_all(connection).await
     }
 }
 
@@ -174,13 +238,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_cut_into_the_largest_statements_that_they_fill() {
-        let statements = ManyRows::new("VALUES ", 2, ";");
-        let rows: Vec<u32> = (0..86).collect();
-        let parts = statements.cut(&rows);
-        let sizes: Vec<usize> = parts.iter().map(|(_, part)| part.len()).collect();
-        assert_eq!(sizes, [64, 16, 4, 1, 1]);
-        assert_eq!(&*parts[4].0, "VALUES (?,?);");
-        assert_eq!(parts[4].1, [85]);
+    fn rows_are_given_to_the_smallest_statement_that_takes_them() {
+        let many = ManyRows::new("VALUES ", 2, " ;");
+        let mut script = Script::default();
+        script.add("BEGIN");
+        let fill = |places: &mut Places<'_>, row: &i64| places.add(*row)?.add(-row).map(drop);
+        script.add_rows(&many, &[], fill).unwrap();
+        script.add_rows(&many, &[1, 2, 3], fill).unwrap();
+        assert_eq!(script.text, "BEGIN; VALUES (?,?),(?,?),(?,?),(?,?) ;");
+        assert_eq!(script.given.len(), 8);
+        let all: Vec<i64> = (0..64).collect();
+        script.add_rows(&many, &all, fill).unwrap();
+        assert_eq!(script.given.len(), 8 + 2 * MANY);
     }
 }

@@ -41,6 +41,8 @@ pub(super) fn copying(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .foreign_keys(true)
+        // Nothing of the store's is laid down in a folder for everybody's temporary files.
+        .pragma("temp_store", "MEMORY")
         .pragma("cache_size", format!("-{cache_kib}"))
         .disable_statement_logging()
 }

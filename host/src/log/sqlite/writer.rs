@@ -17,7 +17,7 @@ use super::edit::Rows;
 use super::fault::Place;
 use super::file::HostLock;
 use super::insert::{self, Numbers};
-use super::row::offset;
+use super::row::{Script, offset};
 use crate::change::{Offset, ResourceKey};
 
 /// How many calls may wait; further callers wait for room.
@@ -61,6 +61,8 @@ pub(super) struct Writer {
     numbers: Option<Numbers>,
     head: watch::Sender<Offset>,
     calls: mpsc::Receiver<Call>,
+    /// How many calls the last commit answered.
+    last_group: usize,
     /// Held as long as anything may still be written.
     lock: Arc<HostLock>,
 }
@@ -84,6 +86,7 @@ impl Writer {
             numbers: Some(numbers),
             head,
             calls,
+            last_group: 0,
             lock,
         };
         Ok((writer, receiver))
@@ -98,13 +101,19 @@ impl Writer {
             };
             let mut group = Vec::new();
             closing = self.gather(first, &mut group);
+            self.last_group = group.len();
             self.serve(group).await;
         }
         self.finish(closing).await;
     }
 
-    /// Takes what waits, up to what shares a commit. A call to close ends the gathering and is handed back.
+    /// Takes of what waits, up to what shares a commit. A call to close ends the gathering and is handed back.
+    ///
+    /// It leaves half of the callers that are about: they prepare their next calls while this commit is being synced,
+    /// and the others do so during the next one. Were all of them in one commit, nobody would prepare anything.
     fn gather(&mut self, first: Call, group: &mut Vec<Call>) -> Option<Call> {
+        let about = self.last_group + 1 + self.calls.len();
+        let most = about.div_ceil(2).min(CALLS_A_COMMIT);
         let mut versions = 0;
         let mut next = Some(first);
         while let Some(call) = next {
@@ -114,7 +123,7 @@ impl Writer {
                 Work::Edit(_) => 0,
             };
             group.push(call);
-            let is_full = group.len() >= CALLS_A_COMMIT || versions >= VERSIONS_A_COMMIT;
+            let is_full = group.len() >= most || versions >= VERSIONS_A_COMMIT;
             next = match is_full {
                 true => None,
                 false => self.calls.try_recv().ok(),
@@ -169,30 +178,38 @@ impl Writer {
             Some(numbers) => numbers,
             None => Numbers::load(&mut self.connection).await?,
         };
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(&mut self.connection)
-            .await?;
-        let mut answers = self.write(group, &mut numbers).await?;
-        self.edit(group, &mut answers, offset(numbers.head)).await?;
-        sqlx::query("COMMIT").execute(&mut self.connection).await?;
-        Ok((
-            answers
-                .into_iter()
-                .map(|answer| answer.unwrap_or(Answer::Closed))
-                .collect(),
-            numbers,
-        ))
+        let is_edit = |call: &Call| matches!(call.work, Work::Edit(_));
+        // Each call of the connection is a wait for its thread, so a commit of nothing but versions makes two.
+        let mut begin = Script::default();
+        begin.add("BEGIN IMMEDIATE");
+        let answers = match group.iter().any(is_edit) {
+            false => self.write(group, &mut numbers, begin, "COMMIT").await?,
+            true => {
+                let mut answers = self.write(group, &mut numbers, begin, "").await?;
+                self.edit(group, &mut answers, offset(numbers.head)).await?;
+                sqlx::query("COMMIT").execute(&mut self.connection).await?;
+                answers
+            }
+        };
+        let answers = answers.into_iter().map(|answer| answer.unwrap_or(Answer::Closed));
+        Ok((answers.collect(), numbers))
     }
 
-    /// Writes all versions of the group; leaves the places of other calls' answers empty.
+    /// Runs `begin`, writes all versions of the group, and runs `end`; leaves the places of other calls' answers empty.
     async fn write(
         &mut self,
         group: &[Call],
         numbers: &mut Numbers,
+        mut begin: Script,
+        end: &str,
     ) -> Result<Vec<Option<Answer>>, sqlx::Error> {
         let mut keys = touched(group);
-        insert::add_found(&lookups(group), &mut keys, &mut self.connection).await?;
-        let known = insert::look_up(&keys, &mut self.connection).await?;
+        let lookups = lookups(group);
+        if !lookups.is_empty() {
+            std::mem::take(&mut begin).run(&mut self.connection).await?;
+            insert::add_found(&lookups, &mut keys, &mut self.connection).await?;
+        }
+        let known = insert::look_up(&keys, begin, &mut self.connection).await?;
         let mut plan = Plan::new(known, Sequences::After(numbers.last_sequence));
         let now = (self.clock)();
         let answers = group
@@ -202,7 +219,7 @@ impl Writer {
                 Work::Edit(_) | Work::Close => None,
             })
             .collect();
-        insert::write(&plan, numbers, &mut self.connection).await?;
+        insert::write(&plan, numbers, end, &mut self.connection).await?;
         Ok(answers)
     }
 
