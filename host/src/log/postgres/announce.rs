@@ -1,31 +1,29 @@
-//! Moves the head on after each commit, and answers the calls that were committed.
+//! Moves the head on.
 //!
 //! What was committed may still be hidden from readers by an older transaction. The head names only what readers can be
-//! given; while something is hidden this asks again and again, and says who holds it back when that takes long.
+//! given. Each commit looks at the horizon behind it, which mostly shows what it wrote; while something is hidden the
+//! announcer asks again and again, and says who holds it back when that takes long.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::horizon;
 use super::shared::Shared;
 use super::url::{READER, within};
-use super::writer::Answer;
 use crate::change::Offset;
 
-/// How many commits may wait to be announced.
-pub(super) const QUEUE: usize = 64;
 /// How long to wait before asking again while something is hidden: at first, and at most.
 const SOON: Duration = Duration::from_millis(5);
 const LATER: Duration = Duration::from_millis(100);
 /// How often it is asked what others have committed.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long the answers of a commit wait for the head.
+/// How long an answer is waited for.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it is asked who holds changes back.
 const BLAME: Duration = Duration::from_secs(10);
@@ -34,31 +32,80 @@ const MOST_HIDDEN: usize = 1_024;
 /// How often the same transaction is named in the log.
 const REPEAT: Duration = Duration::from_secs(60);
 
-/// A commit.
-pub(super) struct Committed {
-    /// Where its newest change is; none where it made none.
-    pub(super) newest: Option<Offset>,
-    /// The answers of its calls.
-    pub(super) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+/// The newest offset that readers can be given, as far as it is known here.
+pub(super) struct Head {
+    newest: watch::Sender<Offset>,
+    /// What was committed here and is still hidden.
+    hidden: Mutex<BTreeSet<Offset>>,
+    /// Wakes the announcer: something is hidden.
+    hid: Notify,
 }
 
-impl Committed {
-    /// Answers its calls. That nobody waits any more is no failure: the call took effect all the same.
-    pub(super) fn answer(self) {
-        for (call, answer) in self.answers {
-            call.send(answer).ok();
+impl Head {
+    pub(super) fn new(newest: Offset) -> Self {
+        Self {
+            newest: watch::Sender::new(newest),
+            hidden: Mutex::default(),
+            hid: Notify::new(),
         }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Offset> {
+        self.newest.subscribe()
+    }
+
+    /// Takes note of a commit and of the horizon behind it, where that was found out.
+    pub(super) fn committed(&self, newest: Offset, horizon: Option<u64>) {
+        hide(&mut self.lock(), newest);
+        if let Some(horizon) = horizon {
+            self.show(horizon);
+        }
+        if !self.lock().is_empty() {
+            self.hid.notify_one();
+        }
+    }
+
+    /// Shows what is hidden no longer. Answers whether that is anything.
+    fn show(&self, horizon: u64) -> bool {
+        let first_hidden = Offset {
+            transaction: horizon,
+            sequence: 0,
+        };
+        let shown = {
+            let mut hidden = self.lock();
+            let still_hidden = hidden.split_off(&first_hidden);
+            std::mem::replace(&mut *hidden, still_hidden)
+        };
+        if let Some(newest) = shown.last() {
+            self.move_to(*newest);
+        }
+        !shown.is_empty()
+    }
+
+    fn move_to(&self, newest: Offset) {
+        self.newest.send_if_modified(|head| {
+            let is_newer = newest > *head;
+            *head = newest.max(*head);
+            is_newer
+        });
+    }
+
+    fn is_hiding(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Offset>> {
+        // Whoever panicked here left a whole set behind.
+        self.hidden
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// Announces commits.
+/// Asks the server for what the commits' own looks at the horizon did not show.
 pub(super) struct Announcer {
     shared: Arc<Shared>,
-    committed: mpsc::Receiver<Committed>,
-    head: watch::Sender<Offset>,
     connection: Option<PgConnection>,
-    /// What was committed here and is still hidden.
-    hidden: BTreeSet<Offset>,
     hidden_since: Option<Instant>,
     asked_others: Instant,
     asked_who: Option<Instant>,
@@ -67,52 +114,31 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        committed: mpsc::Receiver<Committed>,
-        head: Offset,
-    ) -> (Self, watch::Receiver<Offset>) {
-        let (head, receiver) = watch::channel(head);
-        let announcer = Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
             shared,
-            committed,
-            head,
             connection: None,
-            hidden: BTreeSet::new(),
             hidden_since: None,
             asked_others: Instant::now(),
             asked_who: None,
             pause: SOON,
             warned: None,
-        };
-        (announcer, receiver)
+        }
     }
 
-    /// Announces until the writers have ended.
+    /// Announces until the store is closed.
     pub(super) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
         loop {
-            let wait = if self.hidden.is_empty() { IDLE } else { self.pause };
-            let mut commits = Vec::new();
-            match tokio::time::timeout(wait, self.committed.recv()).await {
-                Ok(Some(first)) => {
-                    commits.push(first);
-                    self.pause = SOON;
-                }
-                Ok(None) => break,
-                Err(_) => self.pause = (self.pause * 2).min(LATER),
+            let wait = if shared.head.is_hiding() { self.pause } else { IDLE };
+            tokio::select! {
+                biased;
+                () = shared.closing.cancelled() => break,
+                () = tokio::time::sleep(wait) => self.pause = (self.pause * 2).min(LATER),
+                () = shared.head.hid.notified(), if self.hidden_since.is_none() => self.pause = SOON,
             }
-            while let Ok(more) = self.committed.try_recv() {
-                commits.push(more);
-            }
-            hide(
-                &mut self.hidden,
-                commits.iter().filter_map(|commit| commit.newest),
-            );
             if within(LOOK, self.look()).await.is_err() {
                 self.connection = None;
-            }
-            for commit in commits {
-                commit.answer();
             }
             self.blame().await;
         }
@@ -124,44 +150,33 @@ impl Announcer {
 
     /// Asks what readers can be given now, and moves the head there.
     async fn look(&mut self) -> Result<(), sqlx::Error> {
-        if self.hidden.is_empty() && self.asked_others.elapsed() < IDLE {
-            return Ok(());
+        let head = &self.shared.head;
+        let is_time = self.asked_others.elapsed() >= IDLE;
+        if !head.is_hiding() {
+            self.hidden_since = None;
+            if !is_time {
+                return Ok(());
+            }
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.shared.url.connect(READER).await?,
         };
-        if self.asked_others.elapsed() >= IDLE {
+        if is_time {
             self.asked_others = Instant::now();
-            let newest = horizon::newest(&mut connection).await?;
-            self.move_to(newest);
+            head.move_to(horizon::newest(&mut connection).await?);
         }
         let horizon = horizon::read(&mut connection).await?;
         self.connection = Some(connection);
-        let first_hidden = Offset {
-            transaction: horizon,
-            sequence: 0,
-        };
-        let still_hidden = self.hidden.split_off(&first_hidden);
-        let shown = std::mem::replace(&mut self.hidden, still_hidden);
-        if let Some(newest) = shown.last() {
-            self.move_to(*newest);
-        }
-        if self.hidden.is_empty() || !shown.is_empty() {
-            self.hidden_since = None;
-        }
-        if !self.hidden.is_empty() {
-            self.hidden_since.get_or_insert_with(Instant::now);
+        let is_moving = head.show(horizon);
+        match head.is_hiding() {
+            true if is_moving => self.hidden_since = Some(Instant::now()),
+            true => {
+                self.hidden_since.get_or_insert_with(Instant::now);
+            }
+            false => self.hidden_since = None,
         }
         Ok(())
-    }
-
-    fn move_to(&self, newest: Offset) {
-        self.head.send_if_modified(|head| {
-            let is_newer = newest > *head;
-            *head = newest.max(*head);
-            is_newer
-        });
     }
 
     /// Says in the log who holds changes back, once in a while.
@@ -193,12 +208,10 @@ impl Announcer {
 }
 
 /// Remembers what is hidden: the greatest offsets, where they are too many.
-fn hide(hidden: &mut BTreeSet<Offset>, more: impl Iterator<Item = Offset>) {
-    for offset in more {
-        hidden.insert(offset);
-        if hidden.len() > MOST_HIDDEN {
-            hidden.pop_first();
-        }
+fn hide(hidden: &mut BTreeSet<Offset>, offset: Offset) {
+    hidden.insert(offset);
+    if hidden.len() > MOST_HIDDEN {
+        hidden.pop_first();
     }
 }
 
@@ -211,16 +224,36 @@ fn culprit(reason: &str) -> &str {
 mod tests {
     use super::*;
 
-    #[test]
-    fn of_many_hidden_offsets_the_greatest_are_remembered() {
-        let offset = |transaction| Offset {
+    fn offset(transaction: u64) -> Offset {
+        Offset {
             transaction,
             sequence: 1,
-        };
+        }
+    }
+
+    #[test]
+    fn of_many_hidden_offsets_the_greatest_are_remembered() {
         let mut hidden = BTreeSet::new();
-        hide(&mut hidden, (0..5_000).map(offset));
+        for transaction in 0..5_000 {
+            hide(&mut hidden, offset(transaction));
+        }
         assert_eq!(hidden.len(), MOST_HIDDEN);
         assert_eq!(hidden.last(), Some(&offset(4_999)));
         assert_eq!(hidden.first(), Some(&offset(5_000 - MOST_HIDDEN as u64)));
+    }
+
+    #[test]
+    fn the_head_names_what_is_below_the_horizon_and_never_goes_back() {
+        let head = Head::new(Offset::START);
+        let newest = head.subscribe();
+        head.committed(offset(5), Some(4));
+        assert_eq!((*newest.borrow(), head.is_hiding()), (Offset::START, true));
+        head.committed(offset(3), Some(4));
+        assert_eq!((*newest.borrow(), head.is_hiding()), (offset(3), true));
+        head.committed(offset(9), None);
+        assert!(head.show(10));
+        assert_eq!((*newest.borrow(), head.is_hiding()), (offset(9), false));
+        head.committed(offset(8), Some(11));
+        assert_eq!(*newest.borrow(), offset(9));
     }
 }

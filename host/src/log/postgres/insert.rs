@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::{AssertSqlSafe, Postgres};
 
-use super::super::plan::{Known, NewVersion, Plan, is_deleted};
+use super::super::plan::{Known, NewVersion, Plan, TokenChange, is_deleted};
 use super::super::{Lookup, Token};
 use super::read;
 use super::row::{decode, get, integer, key, limit, status_number, to_json};
@@ -98,6 +99,7 @@ async fn known(
         let resource = Known {
             newest: Some(newest),
             versions: u64::try_from(current.versions[at]).map_err(decode)?,
+            is_stored: true,
             tokens: tokens(&current.tokens[at])?,
         };
         known.insert(key.clone(), resource);
@@ -146,13 +148,16 @@ pub(super) async fn write(
     connection: &mut PgConnection,
 ) -> Result<i64, sqlx::Error> {
     let mut transaction = 0;
+    let mut tokens = plan.token_changes();
     let mut rows = plan.rows();
     while !rows.is_empty() {
-        let (part, rest) = rows.split_at(fitting(rows));
-        transaction = write_part(part, plan, topics, connection).await?;
+        let (now, rest) = rows.split_at(fitting(rows));
+        let part = Part::new(now, plan, topics, &tokens)?;
+        transaction = part.write(connection).await?;
+        // All went with the first part: the tokens name resources, whatever else is there of them.
+        tokens.clear();
         rows = rest;
     }
-    write_tokens(plan, connection).await?;
     Ok(transaction)
 }
 
@@ -170,69 +175,141 @@ fn fitting(rows: &[NewVersion]) -> usize {
     count
 }
 
-/// One row each: the log's, and the current state's and the topics' beside it.
-const WRITE: &str = "WITH place AS MATERIALIZED ( \
+/// The number that all rows of a transaction bear.
+const PLACE: &str = "WITH place AS MATERIALIZED ( \
        SELECT base + pg_current_xact_id()::text::bigint AS transaction FROM lakefeed.store), \
-     current AS ( \
-       INSERT INTO lakefeed.resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) \
-       SELECT unnest($13::text[]), unnest($14::text[]), unnest($15::bigint[]), unnest($16::bigint[]), \
-         unnest($17::boolean[]), unnest($18::bigint[]), string_to_array(unnest($19::text[]), ',')::bigint[] \
-       ON CONFLICT (resource_type, id) DO UPDATE SET sequence = excluded.sequence, \
-         last_updated = excluded.last_updated, deleted = excluded.deleted, versions = excluded.versions, \
-         tokens = excluded.tokens), \
-     matching AS ( \
-       INSERT INTO lakefeed.matched (transaction, topic, sequence) \
-       SELECT place.transaction, unnest($20::integer[]), unnest($21::bigint[]) FROM place), \
      logged AS ( \
        INSERT INTO lakefeed.log (transaction, sequence, resource_type, id, status, last_updated, created_at, \
          previous, resource, topics, topics_known, source_version, source_last_updated) \
        SELECT place.transaction, unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]), \
          unnest($4::smallint[]), unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]), \
          unnest($8::bytea[]), unnest($9::text[]), unnest($10::bigint[]), unnest($11::text[]), \
-         unnest($12::bigint[]) FROM place) \
-     SELECT transaction FROM place";
+         unnest($12::bigint[]) FROM place)";
+/// Resources of which no state was held. Who writes one holds its lock, so none can be there.
+const FIRST: &str = ", first AS ( \
+       INSERT INTO lakefeed.resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) \
+       SELECT unnest($13::text[]), unnest($14::text[]), unnest($15::bigint[]), unnest($16::bigint[]), \
+         unnest($17::boolean[]), unnest($18::bigint[]), string_to_array(unnest($19::text[]), ',')::bigint[])";
+const NEXT: &str = ", next AS ( \
+       UPDATE lakefeed.resource r SET sequence = w.sequence, last_updated = w.last_updated, deleted = w.deleted, \
+         versions = w.versions, tokens = string_to_array(w.tokens, ',')::bigint[] \
+       FROM unnest($20::text[], $21::text[], $22::bigint[], $23::bigint[], $24::boolean[], $25::bigint[], $26::text[]) \
+         AS w (resource_type, id, sequence, last_updated, deleted, versions, tokens) \
+       WHERE r.resource_type = w.resource_type AND r.id = w.id)";
+const MATCHED: &str = ", matching AS ( \
+       INSERT INTO lakefeed.matched (transaction, topic, sequence) \
+       SELECT place.transaction, unnest($27::integer[]), unnest($28::bigint[]) FROM place)";
+const TOKENS_ADDED: &str = ", added AS ( \
+       INSERT INTO lakefeed.token (token, resource_type, id) \
+       SELECT unnest($29::bigint[]), unnest($30::text[]), unnest($31::text[]))";
+const TOKENS_TAKEN: &str = ", taken AS ( \
+       DELETE FROM lakefeed.token t USING unnest($32::bigint[], $33::text[], $34::text[]) AS w (token, resource_type, id) \
+       WHERE t.token = w.token AND t.resource_type = w.resource_type AND t.id = w.id)";
 
-async fn write_part(
-    part: &[NewVersion],
-    plan: &Plan,
-    topics: &HashMap<String, i32>,
-    connection: &mut PgConnection,
-) -> Result<i64, sqlx::Error> {
-    let newest: Vec<(&NewVersion, &Known)> = part
-        .iter()
-        .filter_map(|row| plan.newest(row).map(|known| (row, known)))
-        .collect();
-    let matched = matched(part, topics)?;
-    let topics = part.iter().map(topics_of).collect::<Result<Vec<_>, _>>()?;
-    let source = |row: &'_ NewVersion| row.version.source.clone();
-    sqlx::query_scalar(WRITE)
-        .bind(each(part, |row| integer(row.version.sequence.0)))
-        .bind(each(part, |row| row.version.key.resource_type()))
-        .bind(each(part, |row| row.version.key.id()))
-        .bind(each(part, |row| status_number(row.version.status)))
-        .bind(each(part, |row| row.version.last_updated.0))
-        .bind(each(part, |row| row.version.created_at.0))
-        .bind(each(part, |row| row.previous.map(|previous| integer(previous.0))))
-        .bind(each(part, |row| &row.version.resource[..]))
-        .bind(topics)
-        .bind(each(part, |row| integer(row.matched.topics_known)))
-        .bind(each(part, |row| source(row).and_then(|source| source.version)))
-        .bind(each(part, |row| {
-            source(row)
-                .and_then(|source| source.last_updated)
-                .map(|time| time.0)
-        }))
-        .bind(each(&newest, |(row, _)| row.version.key.resource_type()))
-        .bind(each(&newest, |(row, _)| row.version.key.id()))
-        .bind(each(&newest, |(row, _)| integer(row.version.sequence.0)))
-        .bind(each(&newest, |(row, _)| row.version.last_updated.0))
-        .bind(each(&newest, |(row, _)| is_deleted(&row.version)))
-        .bind(each(&newest, |(_, known)| integer(known.versions)))
-        .bind(each(&newest, |(_, known)| tokens_text(&known.tokens)))
-        .bind(each(&matched, |(topic, _)| *topic))
-        .bind(each(&matched, |(_, sequence)| *sequence))
-        .fetch_one(connection)
-        .await
+/// What one statement writes: rows of the log, and what goes with them.
+struct Part<'p> {
+    rows: &'p [NewVersion],
+    topics: Vec<Option<String>>,
+    /// The newest versions of resources that the store did not hold, and of those that it held.
+    first: Vec<(&'p NewVersion, &'p Known)>,
+    next: Vec<(&'p NewVersion, &'p Known)>,
+    matched: Vec<(i32, i64)>,
+    added: Vec<&'p TokenChange<'p>>,
+    taken: Vec<&'p TokenChange<'p>>,
+}
+
+impl<'p> Part<'p> {
+    fn new(
+        rows: &'p [NewVersion],
+        plan: &'p Plan,
+        topics: &HashMap<String, i32>,
+        tokens: &'p [TokenChange<'p>],
+    ) -> Result<Self, sqlx::Error> {
+        let newest = rows
+            .iter()
+            .filter_map(|row| plan.newest(row).map(|known| (row, known)));
+        let (next, first) = newest.partition(|(_, known)| known.is_stored);
+        let (added, taken) = tokens.iter().partition(|change| change.is_added);
+        Ok(Self {
+            rows,
+            topics: rows.iter().map(topics_of).collect::<Result<_, _>>()?,
+            first,
+            next,
+            matched: matched(rows, topics)?,
+            added,
+            taken,
+        })
+    }
+
+    /// The statement; it leaves out what has no row, since each clause costs the server something.
+    fn statement(&self) -> String {
+        let clauses = [
+            (FIRST, self.first.is_empty()),
+            (NEXT, self.next.is_empty()),
+            (MATCHED, self.matched.is_empty()),
+            (TOKENS_ADDED, self.added.is_empty()),
+            (TOKENS_TAKEN, self.taken.is_empty()),
+        ];
+        let mut statement = PLACE.to_owned();
+        for (clause, is_empty) in clauses {
+            if !is_empty {
+                statement.push_str(clause);
+            }
+        }
+        statement.push_str(" SELECT transaction FROM place");
+        statement
+    }
+
+    /// Answers the number of the transaction.
+    async fn write(&self, connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+        let rows = self.rows;
+        let source = |row: &'p NewVersion| row.version.source.as_ref();
+        let query = sqlx::query_scalar(AssertSqlSafe(self.statement()))
+            .bind(each(rows, |row| integer(row.version.sequence.0)))
+            .bind(each(rows, |row| row.version.key.resource_type()))
+            .bind(each(rows, |row| row.version.key.id()))
+            .bind(each(rows, |row| status_number(row.version.status)))
+            .bind(each(rows, |row| row.version.last_updated.0))
+            .bind(each(rows, |row| row.version.created_at.0))
+            .bind(each(rows, |row| row.previous.map(|previous| integer(previous.0))))
+            .bind(each(rows, |row| &row.version.resource[..]))
+            .bind(&self.topics)
+            .bind(each(rows, |row| integer(row.matched.topics_known)))
+            .bind(each(rows, |row| {
+                source(row).and_then(|source| source.version.as_deref())
+            }))
+            .bind(each(rows, |row| {
+                source(row)
+                    .and_then(|source| source.last_updated)
+                    .map(|time| time.0)
+            }));
+        let query = bind_current(query, &self.first);
+        let query = bind_current(query, &self.next)
+            .bind(each(&self.matched, |(topic, _)| *topic))
+            .bind(each(&self.matched, |(_, sequence)| *sequence));
+        let query = bind_tokens(query, &self.added);
+        bind_tokens(query, &self.taken).fetch_one(connection).await
+    }
+}
+
+type Query<'q> = sqlx::query::QueryScalar<'q, Postgres, i64, PgArguments>;
+
+fn bind_current<'q>(query: Query<'q>, newest: &[(&'q NewVersion, &'q Known)]) -> Query<'q> {
+    query
+        .bind(each(newest, |(row, _)| row.version.key.resource_type()))
+        .bind(each(newest, |(row, _)| row.version.key.id()))
+        .bind(each(newest, |(row, _)| integer(row.version.sequence.0)))
+        .bind(each(newest, |(row, _)| row.version.last_updated.0))
+        .bind(each(newest, |(row, _)| is_deleted(&row.version)))
+        .bind(each(newest, |(_, known)| integer(known.versions)))
+        .bind(each(newest, |(_, known)| tokens_text(&known.tokens)))
+}
+
+fn bind_tokens<'q>(query: Query<'q>, changes: &[&'q TokenChange<'q>]) -> Query<'q> {
+    query
+        .bind(each(changes, |change| change.token.0))
+        .bind(each(changes, |change| change.key.resource_type()))
+        .bind(each(changes, |change| change.key.id()))
 }
 
 /// One column of many rows.
@@ -271,37 +348,6 @@ fn matched(part: &[NewVersion], topics: &HashMap<String, i32>) -> Result<Vec<(i3
         }
     }
     Ok(matched)
-}
-
-async fn write_tokens(plan: &Plan, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let changes = plan.token_changes();
-    for (is_added, statement) in [
-        (
-            false,
-            "DELETE FROM lakefeed.token t USING unnest($1::bigint[], $2::text[], $3::text[]) AS w (token, resource_type, id) \
-             WHERE t.token = w.token AND t.resource_type = w.resource_type AND t.id = w.id",
-        ),
-        (
-            true,
-            "INSERT INTO lakefeed.token (token, resource_type, id) \
-             SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]) ON CONFLICT DO NOTHING",
-        ),
-    ] {
-        let some: Vec<_> = changes
-            .iter()
-            .filter(|change| change.is_added == is_added)
-            .collect();
-        if some.is_empty() {
-            continue;
-        }
-        sqlx::query(statement)
-            .bind(each(&some, |change| change.token.0))
-            .bind(each(&some, |change| change.key.resource_type()))
-            .bind(each(&some, |change| change.key.id()))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
 }
 
 /// The topics of a plan that have no number yet.

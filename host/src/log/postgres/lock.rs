@@ -2,9 +2,11 @@
 //!
 //! A write takes the locks of all that it touches before anything gives its transaction a number, and keeps them to
 //! its end. So of two transactions that write one resource, the later one begins behind the earlier one's commit and
-//! has the greater number. Each takes its locks in ascending order, so no two wait for each other.
+//! has the greater number. Who decides by what bears a token locks that alone; those who only give it to resources or
+//! take it from them share it, since their order does not matter. Each takes its locks in ascending order, so no two
+//! wait for each other.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::super::{Token, Write};
 use crate::change::ResourceKey;
@@ -20,11 +22,18 @@ pub(super) const SCHEMA: i64 = 0x6c61_6b65_0000_0003;
 /// its sessions share it.
 const MOST: usize = 1_000;
 
+/// How a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mode {
+    Shared,
+    Alone,
+}
+
 /// Which locks a transaction takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Locks {
     /// These, and a share of the one of all writers.
-    Each(BTreeSet<i64>),
+    Each(BTreeMap<i64, Mode>),
     /// The one of all writers, alone.
     All,
 }
@@ -32,20 +41,27 @@ pub(super) enum Locks {
 impl Locks {
     /// The locks of a group of writes.
     pub(super) fn of<'w>(writes: impl Iterator<Item = &'w Write>) -> Self {
-        let mut each = BTreeSet::new();
+        let mut each = BTreeMap::new();
         for write in writes {
-            each.insert(of_resource(&write.key));
+            each.insert(of_resource(&write.key), Mode::Alone);
             for token in &write.tokens {
-                each.insert(of_token(write.key.resource_type(), *token));
+                let lock = of_token(write.key.resource_type(), *token);
+                each.entry(lock).or_insert(Mode::Shared);
             }
             if let Some(finding) = &write.finding {
-                each.insert(of_token(&finding.lookup.resource_type, finding.lookup.token));
+                let lock = of_token(&finding.lookup.resource_type, finding.lookup.token);
+                each.insert(lock, Mode::Alone);
             }
             if each.len() > MOST {
                 return Self::All;
             }
         }
         Self::Each(each)
+    }
+
+    /// How many locks a write takes, at most.
+    pub(super) fn count(write: &Write) -> usize {
+        1 + write.tokens.len() + usize::from(write.finding.is_some())
     }
 
     /// Begins a transaction and waits for its locks; statements for the simple protocol, which takes several at once.
@@ -56,9 +72,13 @@ impl Locks {
             Self::Each(each) => each,
         };
         let mut script = format!("{BEGIN}_shared({WRITERS})");
-        if !each.is_empty() {
-            let list: Vec<String> = each.iter().map(ToString::to_string).collect();
-            script.push_str("; SELECT count(pg_advisory_xact_lock(k)) FROM unnest('{");
+        let locks: Vec<(&i64, &Mode)> = each.iter().collect();
+        for run in locks.chunk_by(|(_, one), (_, next)| one == next) {
+            script.push_str(match run.first() {
+                Some((_, Mode::Shared)) => "; SELECT count(pg_advisory_xact_lock_shared(k)) FROM unnest('{",
+                _ => "; SELECT count(pg_advisory_xact_lock(k)) FROM unnest('{",
+            });
+            let list: Vec<String> = run.iter().map(|(lock, _)| lock.to_string()).collect();
             script.push_str(&list.join(","));
             script.push_str("}'::bigint[]) k");
         }
@@ -68,15 +88,16 @@ impl Locks {
 
 /// Begins a transaction beside the writers.
 pub(super) fn begin_beside() -> String {
-    Locks::Each(BTreeSet::new()).begin()
+    Locks::Each(BTreeMap::new()).begin()
 }
 
+/// Never negative, and a token's always is: so the locks of one mode lie side by side.
 fn of_resource(key: &ResourceKey) -> i64 {
-    hash(&[b"resource", key.resource_type().as_bytes(), key.id().as_bytes()])
+    hash(&[b"resource", key.resource_type().as_bytes(), key.id().as_bytes()]) & i64::MAX
 }
 
 fn of_token(resource_type: &str, token: Token) -> i64 {
-    hash(&[b"token", resource_type.as_bytes(), &token.0.to_be_bytes()])
+    hash(&[b"token", resource_type.as_bytes(), &token.0.to_be_bytes()]) | i64::MIN
 }
 
 /// FNV-1a with a separator between the parts: the same in every version of every host. Two that share a number wait for
@@ -96,15 +117,65 @@ mod tests {
     use super::*;
     use crate::log::suite::put;
 
+    fn identified(id: &str, tokens: &[i64]) -> Write {
+        Write {
+            tokens: tokens.iter().map(|token| Token(*token)).collect(),
+            ..put(id, "x")
+        }
+    }
+
+    /// The statements behind the first two, as the function that they call and its locks.
+    fn taken(locks: &Locks) -> Vec<(bool, Vec<i64>)> {
+        let script = locks.begin();
+        let statements = script.split("; ").skip(2);
+        let lock = |statement: &str| {
+            let list = statement.split(['{', '}']).nth(1).unwrap();
+            let locks = list.split(',').map(|lock| lock.parse().unwrap()).collect();
+            (statement.contains("_shared("), locks)
+        };
+        statements.map(lock).collect()
+    }
+
     #[test]
     fn locks_are_taken_in_ascending_order_and_each_once() {
-        let writes = [put("b", "x"), put("a", "x"), put("b", "y")];
-        let script = Locks::of(writes.iter()).begin();
-        let list = script.split('{').nth(1).unwrap().split('}').next().unwrap();
-        let keys: Vec<i64> = list.split(',').map(|key| key.parse().unwrap()).collect();
-        assert_eq!(keys.len(), 2);
-        assert!(keys.is_sorted());
-        assert!(script.find("lock_shared").unwrap() < script.find("unnest").unwrap());
+        let writes = [identified("b", &[1, 2]), identified("a", &[2, 3]), put("b", "y")];
+        let taken = taken(&Locks::of(writes.iter()));
+        assert_eq!(
+            taken.iter().map(|(shared, _)| *shared).collect::<Vec<_>>(),
+            [true, false]
+        );
+        let all: Vec<i64> = taken.iter().flat_map(|(_, locks)| locks.clone()).collect();
+        assert_eq!(all.len(), 5);
+        assert!(all.is_sorted());
+    }
+
+    #[test]
+    fn who_decides_by_a_token_has_it_alone_and_who_bears_it_shares_it() {
+        let lookup = || crate::log::Lookup {
+            resource_type: "Patient".to_owned(),
+            token: Token(2),
+            matches: std::sync::Arc::new(|_| true),
+        };
+        let finding = crate::log::Finding {
+            lookup: lookup(),
+            ids: Vec::new(),
+        };
+        let deciding = Write {
+            finding: Some(std::sync::Arc::new(finding)),
+            ..identified("a", &[2])
+        };
+        let bearing = identified("b", &[1, 2, 3]);
+        for writes in [[&deciding, &bearing], [&bearing, &deciding]] {
+            let taken = taken(&Locks::of(writes.into_iter()));
+            let wanted = of_token("Patient", Token(2));
+            let held: Vec<bool> = taken
+                .iter()
+                .filter(|(_, locks)| locks.contains(&wanted))
+                .map(|(is_shared, _)| *is_shared)
+                .collect();
+            assert_eq!(held, [false], "{taken:?}");
+            assert!(taken.iter().flat_map(|(_, locks)| locks).is_sorted());
+        }
     }
 
     #[test]

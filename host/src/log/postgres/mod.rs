@@ -4,7 +4,7 @@
 //! - `schema`: the schema's versions; `identity`: what is done when the store is another server's all at once.
 //! - `host`: the lock that makes one host the only one; `lock`: the locks that order the writes of a resource.
 //! - `writer`: the writers, whose commits many calls share; `insert` and `edit` write what they make.
-//! - `horizon`: what readers can be given; `announce` moves the head there and answers the calls.
+//! - `horizon`: what readers can be given; `announce` moves the head there.
 //! - `read`, `changes`: what readers ask; `row`: rows as values.
 //! - `partition`: the parts of the log; `retention`: how old ones give way; `upkeep`: what is done now and then.
 //! - `look`: a look at a store that another process holds.
@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Postgres};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -55,7 +55,7 @@ mod writer;
 pub use look::Look;
 pub use url::PostgresUrl;
 
-use announce::Announcer;
+use announce::{Announcer, Head};
 use edit::Rows;
 use fault::Place;
 use host::Keeper;
@@ -63,10 +63,8 @@ use identity::Identity;
 use partition::WIDTH;
 use shared::Shared;
 use url::{EDITOR, PATIENCE, READER, within};
-use writer::{Call, Writer};
+use writer::{Call, WRITERS, Waiting, Writer};
 
-/// Writers, each with a session: while one waits for its commit, the others go on.
-const WRITERS: usize = 3;
 /// Sessions for requests' reads.
 const INTAKE_READERS: u32 = 4;
 /// Sessions for delivery's reads, so that requests and destinations do not wait for each other.
@@ -137,26 +135,23 @@ impl PostgresLog {
         // What somebody still reads is dropped another time.
         retention::clean(&mut connection).await.map_err(fault)?;
         let head = horizon::newest(&mut connection).await.map_err(fault)?;
-        let closing = CancellationToken::new();
-        let shared = Shared::new(url.clone(), clock, (taken.0, width), partitioned, closing);
+        let shared = Shared::new(url.clone(), clock, (taken.0, width), partitioned, Head::new(head));
         if taken.1 == Identity::Another {
             shared.begin_anew();
         }
-        Ok(Self::start(shared, head, retention, connection))
+        Ok(Self::start(shared, retention, connection))
     }
 
-    fn start(shared: Shared, head: Offset, retention: Retention, connection: PgConnection) -> Self {
+    fn start(shared: Shared, retention: Retention, connection: PgConnection) -> Self {
         let shared = Arc::new(shared);
         let (calls, waiting) = mpsc::channel(writer::QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
-        let (committed, commits) = mpsc::channel(announce::QUEUE);
-        let (announcer, head) = Announcer::new(Arc::clone(&shared), commits, head);
+        let waiting = Waiting::new(waiting);
         let mut tasks = JoinSet::new();
-        for _ in 0..WRITERS {
-            let writer = Writer::new(Arc::clone(&shared), Arc::clone(&waiting), committed.clone());
+        for number in 0..WRITERS {
+            let writer = Writer::new(number, Arc::clone(&shared), Arc::clone(&waiting));
             tasks.spawn(writer.run());
         }
-        tasks.spawn(announcer.run());
+        tasks.spawn(Announcer::new(Arc::clone(&shared)).run());
         tasks.spawn(upkeep::run(Arc::clone(&shared), retention));
         let keeper = Keeper {
             shared: Arc::clone(&shared),
@@ -169,7 +164,7 @@ impl PostgresLog {
             intake: pool(&shared.url, READER, INTAKE_READERS),
             delivery: pool(&shared.url, READER, DELIVERY_READERS),
             edits: pool(&shared.url, EDITOR, EDITORS),
-            head,
+            head: shared.head.subscribe(),
             ended,
             _closing: shared.closing.clone().drop_guard(),
             shared,

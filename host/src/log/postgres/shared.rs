@@ -9,11 +9,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Clock, LogError};
+use super::announce::Head;
 use super::fault::Place;
 use super::host::HostNumber;
 use super::identity::{self, Identity};
 use super::partition::Width;
 use super::url::PostgresUrl;
+use crate::change::Offset;
 
 /// What the tasks of an open store share.
 pub(super) struct Shared {
@@ -27,6 +29,8 @@ pub(super) struct Shared {
     pub(super) closing: CancellationToken,
     /// Whether another host has it.
     pub(super) lost: CancellationToken,
+    /// What readers can be given.
+    pub(super) head: Head,
     /// Wakes the upkeep before its time.
     pub(super) upkeep: Notify,
     /// The first sequence that has no partition.
@@ -63,7 +67,7 @@ impl Shared {
         clock: Clock,
         (host, width): (i64, Width),
         partitioned: u64,
-        closing: CancellationToken,
+        head: Head,
     ) -> Self {
         Self {
             place: Place::new(&url),
@@ -71,8 +75,9 @@ impl Shared {
             clock,
             host: HostNumber::new(host),
             width,
-            closing,
+            closing: CancellationToken::new(),
             lost: CancellationToken::new(),
+            head,
             upkeep: Notify::new(),
             partitioned: AtomicU64::new(partitioned),
             newest: AtomicU64::new(0),
@@ -158,9 +163,10 @@ impl Shared {
         self.partitioned.fetch_max(behind, Ordering::AcqRel);
     }
 
-    /// Takes note of a transaction that was committed.
-    pub(super) fn committed(&self, transaction: u64) {
-        self.newest.fetch_max(transaction, Ordering::AcqRel);
+    /// Takes note of a commit and of the horizon behind it, where that was found out.
+    pub(super) fn committed(&self, newest: Offset, horizon: Option<u64>) {
+        self.newest.fetch_max(newest.transaction, Ordering::AcqRel);
+        self.head.committed(newest, horizon);
     }
 }
 

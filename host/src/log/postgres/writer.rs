@@ -1,5 +1,4 @@
-//! The writers: each takes all calls that wait, writes them in one transaction, and hands the answers on once that is
-//! committed.
+//! The writers: each takes all calls that wait, writes them in one transaction, and answers them once that is committed.
 //!
 //! While one waits for its commit to be synced, the others gather what comes in meanwhile. A call is one writer's from
 //! the moment it is taken, so it takes effect whole or not at all, whether or not somebody waits for it.
@@ -8,23 +7,27 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, Either};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::super::plan::{Plan, Sequences};
 use super::super::{Action, Lookup, Write, WriteError, Written};
-use super::announce::Committed;
 use super::fault::{Remedy, is_of_the_values, unavailable};
 use super::identity::Identity;
 use super::insert;
 use super::lock::Locks;
 use super::partition;
-use super::row::integer;
+use super::row::{get, integer};
 use super::shared::Shared;
 use super::url::{WRITER, within};
 use crate::change::{Offset, ResourceKey, Timestamp};
 
+/// The end of a transaction, and what readers can be given behind it.
+const END: &str = "COMMIT; SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+/// Writers, each with a session: while one waits for its commit, the others go on.
+pub(super) const WRITERS: usize = 3;
 /// How many calls may wait; further callers wait for room.
 pub(super) const QUEUE: usize = 1024;
 /// How many calls share a commit at most.
@@ -33,6 +36,10 @@ const CALLS_A_COMMIT: usize = 512;
 const VERSIONS_A_COMMIT: usize = 1024;
 /// After this many bytes of resources a commit takes no further call.
 const BYTES_A_COMMIT: usize = 16 << 20;
+/// After this many locks a commit takes no further call: much less than makes it take that of all writers.
+const LOCKS_A_COMMIT: usize = 500;
+/// How often a writer lets others run, and none calls, before it goes with fewer calls than its share.
+const LOOKS: usize = 3;
 /// How often a group is tried before it is answered that it failed.
 const ATTEMPTS: usize = 5;
 /// No statement takes longer; the server ends it before.
@@ -57,16 +64,41 @@ impl Call {
         };
         self.writes.iter().map(size).sum()
     }
+
+    fn locks(&self) -> usize {
+        self.writes.iter().map(Locks::count).sum()
+    }
 }
 
-/// The calls that wait; one writer at a time takes some.
-pub(super) type Waiting = Arc<Mutex<mpsc::Receiver<Call>>>;
+/// The calls that wait, and how many each writer took last; one writer at a time takes some.
+pub(super) struct Waiting {
+    calls: mpsc::Receiver<Call>,
+    /// Of each writer; none is at work on more.
+    taken: [usize; WRITERS],
+}
+
+impl Waiting {
+    pub(super) fn new(calls: mpsc::Receiver<Call>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            calls,
+            taken: [0; WRITERS],
+        }))
+    }
+
+    /// The share of one writer, of all callers that are about. Were all of them in one commit, nobody would prepare
+    /// anything while it is being synced.
+    fn share(&self) -> usize {
+        let about = 1 + self.calls.len() + self.taken.iter().sum::<usize>();
+        about.div_ceil(WRITERS).min(CALLS_A_COMMIT)
+    }
+}
 
 /// One writer.
 pub(super) struct Writer {
+    /// Its place among the writers.
+    number: usize,
     shared: Arc<Shared>,
-    calls: Waiting,
-    committed: mpsc::Sender<Committed>,
+    waiting: Arc<Mutex<Waiting>>,
     connection: Option<PgConnection>,
 }
 
@@ -80,12 +112,6 @@ enum Failure {
     Unknown,
 }
 
-/// A group that was committed.
-struct Done {
-    answers: Vec<Answer>,
-    newest: Option<Offset>,
-}
-
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error)
@@ -93,11 +119,11 @@ impl From<sqlx::Error> for Failure {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, calls: Waiting, committed: mpsc::Sender<Committed>) -> Self {
+    pub(super) fn new(number: usize, shared: Arc<Shared>, waiting: Arc<Mutex<Waiting>>) -> Self {
         Self {
+            number,
             shared,
-            calls,
-            committed,
+            waiting,
             connection: None,
         }
     }
@@ -113,25 +139,43 @@ impl Writer {
         }
     }
 
-    /// Waits for a call and takes what waits with it, up to what shares a commit.
+    /// Waits for a call and takes of what waits with it, up to what shares a commit.
     async fn gather(&self) -> Option<Vec<Call>> {
-        let mut calls = self.calls.lock().await;
+        let mut waiting = self.waiting.lock().await;
         let first = tokio::select! {
             biased;
-            first = calls.recv() => first?,
+            first = waiting.calls.recv() => first?,
             () = self.shared.closing.cancelled() => {
-                calls.close();
-                calls.recv().await?
+                waiting.calls.close();
+                waiting.calls.recv().await?
             }
         };
-        let (mut versions, mut bytes) = (first.writes.len(), first.bytes());
+        waiting.taken[self.number] = 0;
+        let most = waiting.share();
+        let (mut versions, mut bytes, mut locks) = (first.writes.len(), first.bytes(), first.locks());
         let mut group = vec![first];
-        while group.len() < CALLS_A_COMMIT && versions < VERSIONS_A_COMMIT && bytes < BYTES_A_COMMIT {
-            let Ok(call) = calls.try_recv() else { break };
+        let mut looks = 0;
+        while group.len() < most
+            && versions < VERSIONS_A_COMMIT
+            && bytes < BYTES_A_COMMIT
+            && locks < LOCKS_A_COMMIT
+        {
+            let Ok(call) = waiting.calls.try_recv() else {
+                // Others that are about may be on the point of calling: they are let go first.
+                if looks == LOOKS {
+                    break;
+                }
+                looks += 1;
+                tokio::task::yield_now().await;
+                continue;
+            };
+            looks = 0;
             versions += call.writes.len();
             bytes += call.bytes();
+            locks += call.locks();
             group.push(call);
         }
+        waiting.taken[self.number] = group.len();
         Some(group)
     }
 
@@ -144,7 +188,7 @@ impl Writer {
             return;
         }
         match self.commit(&group).await {
-            Ok(done) => self.announce(group, done).await,
+            Ok(answers) => answer(group, answers),
             Err(failure) if group.len() > 1 && failure.may_be_one_calls() => {
                 for call in group {
                     if !call.answer.is_closed() {
@@ -159,23 +203,8 @@ impl Writer {
     async fn serve_one(&mut self, call: Call) {
         let alone = vec![call];
         match self.commit(&alone).await {
-            Ok(done) => self.announce(alone, done).await,
+            Ok(answers) => answer(alone, answers),
             Err(failure) => self.refuse(alone, &failure),
-        }
-    }
-
-    async fn announce(&self, group: Vec<Call>, done: Done) {
-        let answers = group
-            .into_iter()
-            .map(|call| call.answer)
-            .zip(done.answers)
-            .collect();
-        let committed = Committed {
-            newest: done.newest,
-            answers,
-        };
-        if let Err(unsent) = self.committed.send(committed).await {
-            unsent.0.answer();
         }
     }
 
@@ -194,14 +223,14 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, group: &[Call]) -> Result<Done, Failure> {
+    async fn commit(&mut self, group: &[Call]) -> Result<Vec<Answer>, Failure> {
         let mut locks = Locks::of(group.iter().flat_map(|call| &call.writes));
         let missing = "partitions or topics are missing again and again";
         let mut failed = Failure::Store(sqlx::Error::Protocol(missing.to_owned()));
         for _ in 0..ATTEMPTS {
             let is_reused = self.connection.is_some();
             let failure = match self.attempt(group, &locks).await {
-                Ok(Some(done)) => return Ok(done),
+                Ok(Some(answers)) => return Ok(answers),
                 Ok(None) => continue,
                 Err(failure) => failure,
             };
@@ -230,7 +259,7 @@ impl Writer {
     }
 
     /// Tries once. None: something was missing that is there now, the same again.
-    async fn attempt(&mut self, group: &[Call], locks: &Locks) -> Result<Option<Done>, Failure> {
+    async fn attempt(&mut self, group: &[Call], locks: &Locks) -> Result<Option<Vec<Answer>>, Failure> {
         if self.connection.is_none() {
             self.connection = Some(self.shared.connect(WRITER).await?.0);
         }
@@ -240,40 +269,32 @@ impl Writer {
         let writing = write(group, locks, &self.shared, connection);
         let (answers, place) = match within_time(writing).await? {
             Writing::Again => return Ok(None),
-            Writing::Nothing(answers) => {
-                return Ok(Some(Done {
-                    answers,
-                    newest: None,
-                }));
-            }
+            Writing::Nothing(answers) => return Ok(Some(answers)),
             Writing::Written { answers, place } => (answers, place),
         };
         let newest = place.newest;
-        self.end(place).await?;
-        self.shared.committed(newest.transaction);
-        Ok(Some(Done {
-            answers,
-            newest: Some(newest),
-        }))
+        let horizon = self.end(place).await?;
+        self.shared.committed(newest, horizon);
+        Ok(Some(answers))
     }
 
-    /// Commits; where the answer is lost, finds out what became of it.
-    async fn end(&mut self, place: Placed) -> Result<(), Failure> {
+    /// Commits, and answers the horizon behind it; where the answer is lost, finds out what became of it.
+    async fn end(&mut self, place: Placed) -> Result<Option<u64>, Failure> {
         let Some(connection) = &mut self.connection else {
             return Err(Failure::Unknown);
         };
-        let committed = within(STATEMENT, sqlx::raw_sql("COMMIT").execute(connection)).await;
-        match committed {
-            Ok(_) => Ok(()),
-            Err(error) if Remedy::of(&error) == Remedy::Reconnect => {
-                self.connection = None;
-                match tokio::time::timeout(FIND_OUT, self.fate(&place)).await {
-                    Ok(Some(true)) => Ok(()),
-                    Ok(Some(false)) => Err(Failure::Store(error)),
-                    Ok(None) | Err(_) => Err(Failure::Unknown),
-                }
-            }
-            Err(error) => Err(Failure::Store(error)),
+        let error = match within(STATEMENT, end(place.base, connection)).await {
+            Ok(horizon) => return Ok(horizon),
+            Err(error) => error,
+        };
+        if Remedy::of(&error) != Remedy::Reconnect {
+            return Err(Failure::Store(error));
+        }
+        self.connection = None;
+        match tokio::time::timeout(FIND_OUT, self.fate(&place)).await {
+            Ok(Some(true)) => Ok(None),
+            Ok(Some(false)) => Err(Failure::Store(error)),
+            Ok(None) | Err(_) => Err(Failure::Unknown),
         }
     }
 
@@ -344,6 +365,24 @@ async fn is_there(place: &Placed, connection: &mut PgConnection) -> Result<Optio
     Ok(Some(found))
 }
 
+/// Commits, and answers the horizon behind it, in one message. Whatever fails once the commit is answered leaves the
+/// horizon unknown and no more.
+async fn end(base: i64, connection: &mut PgConnection) -> Result<Option<u64>, sqlx::Error> {
+    let mut answers = sqlx::raw_sql(END).fetch_many(connection);
+    match answers.try_next().await? {
+        Some(Either::Left(_)) => {}
+        _ => return Err(sqlx::Error::Protocol("a commit has no answer".to_owned())),
+    }
+    let mut horizon = None;
+    while let Ok(Some(answer)) = answers.try_next().await {
+        if let Either::Right(row) = answer {
+            horizon = get::<&str>(&row, 0).ok().and_then(|text| text.parse().ok());
+        }
+    }
+    let above = |first: i64| u64::try_from(base + first).ok();
+    Ok(horizon.and_then(above))
+}
+
 /// Where a transaction wrote, and the newest that it wrote.
 struct Placed {
     newest: Offset,
@@ -351,6 +390,8 @@ struct Placed {
     last_updated: Timestamp,
     /// The server's own number of it.
     xid: u64,
+    /// What is added to the server's numbers.
+    base: i64,
 }
 
 /// What was done up to the commit.
@@ -401,6 +442,7 @@ async fn write(
     if !shared.has_room_behind(last) {
         shared.upkeep.notify_one();
     }
+    let base = found.base;
     let mut plan = Plan::new(found.known, Sequences::Given(found.sequences));
     let now = (shared.clock)();
     let answers: Vec<Answer> = group.iter().map(|call| plan.add(&call.writes, now)).collect();
@@ -426,7 +468,8 @@ async fn write(
         },
         key,
         last_updated,
-        xid: natural(transaction - found.base),
+        xid: natural(transaction - base),
+        base,
     };
     Ok(Writing::Written { answers, place })
 }
@@ -434,6 +477,13 @@ async fn write(
 async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("ROLLBACK").execute(connection).await?;
     Ok(())
+}
+
+/// Answers calls. That nobody waits any more is no failure: the call took effect all the same.
+fn answer(group: Vec<Call>, answers: Vec<Answer>) {
+    for (call, answer) in group.into_iter().zip(answers) {
+        call.answer.send(answer).ok();
+    }
 }
 
 /// The resources that a group's writes touch, each once.

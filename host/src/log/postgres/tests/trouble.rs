@@ -79,7 +79,7 @@ async fn cut_commits(folder: &Path, server: String, armed: Arc<AtomicBool>) {
             });
             let mut buffer = vec![0; 1 << 16];
             while let Ok(length) = from_client.read(&mut buffer).await {
-                let is_commit = buffer[..length].windows(7).any(|window| window == b"COMMIT\0");
+                let is_commit = buffer[..length].windows(7).any(|window| window == b"COMMIT;");
                 let is_cut = is_commit && armed.swap(false, Ordering::SeqCst);
                 if is_cut {
                     back.abort();
