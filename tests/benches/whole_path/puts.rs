@@ -3,15 +3,21 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use futures::future::join_all;
 use lakefeed_sample_data::Generator;
 use lakefeed_tests::{Host, Site};
+use serde_json::Value;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, block_on};
 use crate::postgres::Server;
 use crate::scale::Scale;
 use crate::table::{Table, per_second, rate};
 
 const CONNECTIONS: u64 = 32;
+/// Threads that serve them, as many as pgbench has.
+const THREADS: u64 = 2;
+/// Patients that each connection has, to begin with.
+const BODIES: u64 = 64;
 
 /// The row of the embedded store, and of PostgreSQL with pgbench beside it.
 pub(crate) fn measure(table: &mut Table, scale: &Scale, postgres: Option<&Server>) {
@@ -44,25 +50,68 @@ fn puts(host: &Host, scale: &Scale) -> (u64, std::time::Duration) {
     let started = Instant::now();
     let deadline = started + scale.puts_for;
     std::thread::scope(|scope| {
-        for number in 0..CONNECTIONS {
+        for thread in 0..THREADS {
             let (base, written) = (host.base(), &written);
-            scope.spawn(move || put_until(base, number, deadline, written));
+            let connections = (0..CONNECTIONS).filter(move |number| number % THREADS == thread);
+            let puts = connections.map(move |number| put_until(base, number, deadline, written));
+            scope.spawn(move || block_on(join_all(puts)));
         }
     });
     (written.load(Ordering::Relaxed), started.elapsed())
 }
 
-fn put_until(base: &str, number: u64, deadline: Instant, written: &AtomicU64) {
-    let mut connection = Connection::open(base);
-    let bodies: Vec<String> = Generator::new(number)
-        .patients(64)
-        .map(|patient| patient.to_string())
+async fn put_until(base: &str, number: u64, deadline: Instant, written: &AtomicU64) {
+    let mut connection = Connection::open(base).await;
+    let mut bodies: Vec<Body> = Generator::new(number)
+        .patients(BODIES)
+        .map(|patient| Body::new(&patient))
         .collect();
-    for (round, body) in bodies.iter().cycle().enumerate() {
+    for round in 0_u64.. {
         if Instant::now() >= deadline {
             return;
         }
-        connection.put(&format!("Patient/c{number}-{round}"), body.as_bytes());
+        let body = &mut bodies[(round % BODIES) as usize];
+        body.number(round * CONNECTIONS + number);
+        connection
+            .put(&format!("Patient/c{number}-{round}"), &body.text)
+            .await;
         written.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A Patient whose identifiers can be made another's: no two patients share a number.
+struct Body {
+    text: Vec<u8>,
+    /// Where the last digits of each identifier's value end.
+    ends: Vec<usize>,
+}
+
+impl Body {
+    fn new(patient: &Value) -> Self {
+        let text = patient.to_string();
+        let identifiers = patient["identifier"].as_array().unwrap();
+        let end = |value: &str| text.find(&format!("\"{value}\"")).unwrap() + 1 + value.len();
+        let values = identifiers
+            .iter()
+            .map(|identifier| identifier["value"].as_str().unwrap());
+        Self {
+            ends: values.map(end).collect(),
+            text: text.into_bytes(),
+        }
+    }
+
+    /// Writes a number of eight digits over the digits at each end; what stands between them stays.
+    fn number(&mut self, number: u64) {
+        for end in &self.ends {
+            let mut left = number;
+            let digits = self.text[..*end]
+                .iter_mut()
+                .rev()
+                .filter(|byte| byte.is_ascii_digit());
+            for digit in digits.take(8) {
+                *digit = b'0' + (left % 10) as u8;
+                left /= 10;
+            }
+        }
     }
 }

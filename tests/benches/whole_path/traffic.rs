@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use lakefeed_sample_data::Generator;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, block_on};
 
 /// Connections that share the pace.
 const CONNECTIONS: u64 = 8;
@@ -14,8 +15,8 @@ pub(crate) fn steady(base: &str, per_second: u64, time: Duration) -> Vec<(u64, I
     let count = per_second * time.as_secs();
     let gap = Duration::from_secs(1) / u32::try_from(per_second).unwrap();
     let started = Instant::now();
-    let connection = |first: u64| {
-        let mut connection = Connection::open(base);
+    let connection = async |first: u64| {
+        let mut connection = Connection::open(base).await;
         let mut answered = Vec::new();
         let bodies: Vec<String> = Generator::new(first)
             .observations(64, 1_000)
@@ -23,20 +24,14 @@ pub(crate) fn steady(base: &str, per_second: u64, time: Duration) -> Vec<(u64, I
             .collect();
         for number in (first..count).step_by(CONNECTIONS as usize) {
             let due = started + gap * u32::try_from(number).unwrap();
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            tokio::time::sleep_until(due.into()).await;
             let body = &bodies[(number / CONNECTIONS) as usize % bodies.len()];
-            let version = connection.put(&format!("Observation/live-{number}"), body.as_bytes());
+            let path = format!("Observation/live-{number}");
+            let version = connection.put(&path, body.as_bytes()).await;
             answered.push((version, Instant::now()));
         }
         answered
     };
-    std::thread::scope(|scope| {
-        let connections: Vec<_> = (0..CONNECTIONS)
-            .map(|first| scope.spawn(move || connection(first)))
-            .collect();
-        connections
-            .into_iter()
-            .flat_map(|connection| connection.join().unwrap())
-            .collect()
-    })
+    let answered = block_on(join_all((0..CONNECTIONS).map(connection)));
+    answered.into_iter().flatten().collect()
 }
