@@ -1,4 +1,4 @@
-//! Writes generated resources as NDJSON files: `sample-data DIR [PATIENTS] [SEED]`.
+//! Writes generated resources as NDJSON files: `lakefeed-sample-data [FOLDER [PATIENTS [SEED]]]`.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,8 +7,16 @@ use std::path::Path;
 use lakefeed_sample_data::Generator;
 use serde_json::Value;
 
+const USAGE: &str = "lakefeed-sample-data [FOLDER [PATIENTS [SEED]]]
+
+Writes so many Patients (1000), twice as many Encounters and ten times as many Observations as NDJSON into
+FOLDER (sample-data). The same SEED (1) gives the same files.";
+
 fn main() -> std::io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.peek().is_some_and(|argument| argument.starts_with('-')) {
+        return writeln!(std::io::stdout(), "{USAGE}");
+    }
     let folder = arguments.next().unwrap_or_else(|| "sample-data".to_owned());
     let patients = arguments
         .next()
