@@ -26,6 +26,7 @@ mod restart;
 mod schema_drift;
 mod second_host;
 mod senders;
+mod small_disk;
 mod sql_views;
 mod store;
 mod views_tool;

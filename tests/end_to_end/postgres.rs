@@ -9,6 +9,7 @@ use lakefeed_tests::{Client, Judge, Site, wait_for};
 use serde_json::{Value, json};
 
 use super::load::{self, Load};
+use super::small_disk::SmallDisk;
 
 /// A site on a database of its own, with the destination that `load` writes to.
 fn site(server: &Server) -> (Site, String) {
@@ -179,6 +180,65 @@ fn a_server_that_has_no_connection_left_is_503_until_it_has() {
         (put(&host, "p-3") < 300).then_some(())
     });
     host.wait_until_delivered("patients");
+}
+
+/// A Patient of about 20 kB that no compression makes much smaller.
+fn large(number: u64) -> Value {
+    let mut state = number + 1;
+    let digits = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        format!("{:08x}", state >> 32)
+    });
+    let text: String = digits.take(2_500).collect();
+    json!({ "resourceType": "Patient", "id": format!("large-{number}"), "name": [{ "family": text }] })
+}
+
+#[test]
+fn while_the_servers_disk_is_full_writes_get_507_and_all_goes_on_when_there_is_room() {
+    let Some(judge) = Judge::find() else { return };
+    let Some(server) = Server::start(&[]) else {
+        return skipped();
+    };
+    let place = server.folder().join("disk");
+    let Some(disk) = SmallDisk::mount(&place, 64) else {
+        return;
+    };
+    server.give(&place);
+    server.sql(
+        "postgres",
+        &format!("CREATE TABLESPACE small LOCATION '{}'", place.display()),
+    );
+    server.sql("postgres", "CREATE DATABASE small TABLESPACE small");
+    let site = Site::on_store(&server.url("small"));
+    load::configure(&site);
+    let host = site.start();
+    assert_eq!(put(&host, "before"), 201);
+    host.wait_until_delivered("patients");
+    let ballast = disk.fill();
+    let write = |number| {
+        host.put(&format!("Patient/large-{number}"), &large(number))
+            .status
+    };
+    let (stored, status) = (0..2_000)
+        .map(|number| (number, write(number)))
+        .find(|(_, status)| *status != 201)
+        .expect("the disk was full");
+    assert_eq!(status, 507);
+    host.get("Patient/before").expect(200);
+    std::fs::remove_file(ballast).unwrap();
+    wait_for("writes to succeed again", || {
+        (put(&host, "after") < 300).then_some(())
+    });
+    host.wait_until_delivered("patients");
+    let rows: BTreeSet<String> = delivered(&judge, &site).into_iter().collect();
+    let larges = (0..stored).map(|number| format!("large-{number}"));
+    let wanted: BTreeSet<String> = larges.chain(["before".to_owned(), "after".to_owned()]).collect();
+    assert_eq!(
+        rows, wanted,
+        "what was answered is in the table, and nothing else"
+    );
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
 
-use lakefeed_tests::{Client, Judge, Site, skipped, views};
+use lakefeed_tests::{Client, Judge, Site, views};
 use serde_json::json;
+
+use super::small_disk::SmallDisk;
 
 fn put(client: &Client, id: &str) -> u16 {
     let body =
@@ -65,34 +65,12 @@ fn a_file_that_is_no_store_is_refused_and_left_alone() {
     assert_eq!(fs::read(path).unwrap(), garbage);
 }
 
-/// A small file system in memory, gone with the value.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(path: &'a Path) -> Option<Self> {
-        fs::create_dir_all(path).unwrap();
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(path);
-        let mounted = command.output().is_ok_and(|output| output.status.success());
-        if !mounted {
-            skipped("a small tmpfs cannot be mounted here");
-        }
-        mounted.then_some(Self(path))
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(self.0).output());
-    }
-}
-
 #[test]
 fn on_a_full_disk_writes_get_507_nothing_answered_is_lost_and_service_resumes_with_space() {
     let Some(judge) = Judge::find() else { return };
     let site = Site::patients();
     let disk = site.path("disk");
-    let Some(_disk) = SmallDisk::mount(&disk) else {
+    let Some(small) = SmallDisk::mount(&disk, 8) else {
         return;
     };
     let config = fs::read_to_string(site.path("lakefeed.toml")).unwrap();
@@ -104,8 +82,7 @@ fn on_a_full_disk_writes_get_507_nothing_answered_is_lost_and_service_resumes_wi
     site.write("patient_flat.json", views::PATIENT_FLAT);
     let host = site.start();
     assert_eq!(put(&host, "before"), 201);
-    let ballast = disk.join("ballast");
-    fill(&ballast);
+    let ballast = small.fill();
     let refused = (0..2_000)
         .map(|number| (number, put_large(&host, number)))
         .find(|(_, status)| *status != 201);
@@ -126,12 +103,4 @@ fn put_large(client: &Client, number: u64) -> u16 {
     let body = json!({ "resourceType": "Patient", "id": format!("large-{number}"),
         "name": [{ "use": "official", "family": text }] });
     client.put(&format!("Patient/large-{number}"), &body).status
-}
-
-/// Writes until there is no space.
-fn fill(path: &Path) {
-    use std::io::Write;
-    let mut file = fs::File::create(path).unwrap();
-    let block = vec![0_u8; 4096];
-    while file.write_all(&block).is_ok() {}
 }

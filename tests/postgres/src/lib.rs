@@ -149,6 +149,11 @@ impl Server {
             .path()
     }
 
+    /// Gives the server a folder that it is to write to.
+    pub fn give(&self, folder: &Path) {
+        give_away(folder);
+    }
+
     fn named(url: &str) -> Option<Self> {
         let (server, rest) = url.rsplit_once('/').expect("LAKEFEED_TEST_POSTGRES is a URL");
         let query = rest.find('?').map_or("", |at| &rest[at..]);
