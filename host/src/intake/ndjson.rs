@@ -184,7 +184,7 @@ fn is_ndjson(path: &Path) -> bool {
     plain.ends_with(".ndjson") || plain.ends_with(".jsonl")
 }
 
-/// Imports files in order. `report` hears of the progress after each transaction and of each bad line at once.
+/// Imports files in order. `report` hears of the progress, and of bad lines, after each transaction.
 ///
 /// Dropping the future stops the import after the transactions that are being written.
 pub async fn import(
@@ -218,16 +218,30 @@ pub async fn import_inputs(
     let reading = tokio::task::spawn_blocking(move || reader.read_all(inputs));
     let mut summary = ImportSummary::default();
     let mut writing = Writing::new(log);
-    while let Some(batch) = receiver.recv().await {
-        while writing.is_full() || writing.touches(&batch) {
-            let written = writing.next().await?;
-            note(written, &mut summary, options.listed_bad_lines, &mut report);
+    let mut held = None;
+    loop {
+        held = writing.take(held);
+        let (may_read, is_writing) = (held.is_none(), !writing.is_empty());
+        let written = tokio::select! {
+            batch = receiver.recv(), if may_read => match batch {
+                Some(batch) => {
+                    held = Some(batch);
+                    continue;
+                }
+                None => break,
+            },
+            written = writing.next(), if is_writing => written,
+        };
+        match written {
+            Ok(batch) => note(batch, &mut summary, options.listed_bad_lines, &mut report),
+            Err(error) => return Err(writing.give_up(error).await),
         }
-        writing.push(batch);
     }
     while !writing.is_empty() {
-        let written = writing.next().await?;
-        note(written, &mut summary, options.listed_bad_lines, &mut report);
+        match writing.next().await {
+            Ok(batch) => note(batch, &mut summary, options.listed_bad_lines, &mut report),
+            Err(error) => return Err(writing.give_up(error).await),
+        }
     }
     match reading.await {
         Ok(read) => read.map(|()| summary),
@@ -252,8 +266,15 @@ impl<'l> Writing<'l> {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.under_way.len() >= AT_ONCE
+    /// Begins with a batch when there is room for it; else it is handed back.
+    fn take(&mut self, batch: Option<Batch>) -> Option<Batch> {
+        match batch {
+            Some(batch) if self.under_way.len() < AT_ONCE && !self.touches(&batch) => {
+                self.push(batch);
+                None
+            }
+            other => other,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -288,6 +309,12 @@ impl<'l> Writing<'l> {
             self.keys.remove(key);
         }
         Ok(batch)
+    }
+
+    /// Waits for the others when one failed: none of them may end behind what its caller writes next.
+    async fn give_up(mut self, error: ImportError) -> ImportError {
+        while self.under_way.next().await.is_some() {}
+        error
     }
 }
 

@@ -172,6 +172,120 @@ async fn an_import_run_twice_makes_versions_and_no_further_resources() {
     assert_eq!(bench.log.history_len(&key).await.unwrap(), 2);
 }
 
+/// A line, and then nothing until it is told to go on.
+struct Halting {
+    line: &'static [u8],
+    go_on: std::sync::mpsc::Receiver<()>,
+}
+
+impl std::io::Read for Halting {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.line.is_empty() {
+            // A sender that is gone is the end.
+            self.go_on.recv().ok();
+            return Ok(0);
+        }
+        let length = self.line.len();
+        buffer[..length].copy_from_slice(self.line);
+        self.line = b"";
+        Ok(length)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_is_stored_while_the_rest_is_waited_for() {
+    let bench = Bench::new().await;
+    let (end, go_on) = std::sync::mpsc::channel();
+    let line = b"{\"resourceType\":\"Patient\",\"id\":\"early\"}\n";
+    let input = Input::new("slow", move || Ok(Box::new(Halting { line, go_on })));
+    let options = ImportOptions {
+        batch_resources: 1,
+        ..ImportOptions::default()
+    };
+    let end = std::sync::Mutex::new(Some(end));
+    let report = |summary: &ImportSummary, _: Option<&BadLine>| {
+        if summary.progress.imported == 1 {
+            drop(end.lock().unwrap().take());
+        }
+    };
+    let summary = import_inputs(&*bench.log, &bench.intake, vec![input], options, report)
+        .await
+        .unwrap();
+    assert_eq!(summary.progress.imported, 1);
+    assert!(bench.has("early").await);
+}
+
+/// A bench on PostgreSQL, whose writers commit side by side; none where there is none.
+async fn on_postgres() -> Option<(lakefeed_test_postgres::Server, String, Bench)> {
+    let Some(server) = lakefeed_test_postgres::Server::start(&[]) else {
+        lakefeed_test_postgres::skipped();
+        return None;
+    };
+    let database = server.database();
+    let url = server.url(&database);
+    let bench = Bench {
+        log: crate::log::open(&url, Arc::new(Timestamp::now)).await.unwrap(),
+        ..Bench::new().await
+    };
+    Some((server, database, bench))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_one_resource_keep_the_files_order_however_many_writers_there_are() {
+    let Some((_server, _, bench)) = on_postgres().await else {
+        return;
+    };
+    let line = |number: usize| match number % 3 {
+        0 => {
+            format!("{{\"resourceType\":\"Patient\",\"id\":\"same\",\"name\":[{{\"text\":\"{number}\"}}]}}\n")
+        }
+        _ => format!("{{\"resourceType\":\"Patient\",\"id\":\"p{number}\"}}\n"),
+    };
+    let file = bench.file("x.ndjson", &(0..300).map(line).collect::<String>());
+    bench.import(vec![file]).await;
+    let key = ResourceKey::new("Patient", "same").unwrap();
+    let page = crate::log::HistoryPage {
+        count: 1_000,
+        ..crate::log::HistoryPage::default()
+    };
+    let history = bench.log.history(&key, page).await.unwrap();
+    let texts: Vec<usize> = history
+        .iter()
+        .rev()
+        .map(|version| {
+            let resource: serde_json::Value = serde_json::from_slice(&version.resource).unwrap();
+            resource["name"][0]["text"].as_str().unwrap().parse().unwrap()
+        })
+        .collect();
+    assert_eq!(texts, (0..300).step_by(3).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_failed_writes_nothing_any_more() {
+    let Some((server, database, bench)) = on_postgres().await else {
+        return;
+    };
+    // A trigger stands in for whatever may keep a row from being written, and for a writer that takes its time.
+    server.sql(
+        &database,
+        "CREATE FUNCTION lakefeed.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+           IF new.id = 'p4' THEN RAISE 'no' USING ERRCODE = '23514'; END IF; \
+           PERFORM pg_catalog.pg_sleep(0.05); RETURN new; END $$; \
+         CREATE TRIGGER refuse BEFORE INSERT ON lakefeed.log FOR EACH ROW EXECUTE FUNCTION lakefeed.refuse()",
+    );
+    let file = bench.file("x.ndjson", &patients(0..60));
+    let options = ImportOptions {
+        batch_resources: 3,
+        ..ImportOptions::default()
+    };
+    let failed = import(&*bench.log, &bench.intake, vec![file], options, |_, _| {}).await;
+    assert!(matches!(failed, Err(ImportError::Log(_))), "{failed:?}");
+    let count = || server.sql(&database, "SELECT count(*) FROM lakefeed.log");
+    let then = count();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(count(), then);
+}
+
 #[test]
 fn a_path_without_ndjson_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();

@@ -60,13 +60,13 @@ impl Head {
         if let Some(horizon) = horizon {
             self.show(horizon);
         }
-        if !self.lock().is_empty() {
+        if self.first_hidden().is_some() {
             self.hid.notify_one();
         }
     }
 
-    /// Shows what is hidden no longer. Answers whether that is anything.
-    fn show(&self, horizon: u64) -> bool {
+    /// Shows what is hidden no longer.
+    fn show(&self, horizon: u64) {
         let first_hidden = Offset {
             transaction: horizon,
             sequence: 0,
@@ -79,7 +79,6 @@ impl Head {
         if let Some(newest) = shown.last() {
             self.move_to(*newest);
         }
-        !shown.is_empty()
     }
 
     fn move_to(&self, newest: Offset) {
@@ -90,8 +89,8 @@ impl Head {
         });
     }
 
-    fn is_hiding(&self) -> bool {
-        !self.lock().is_empty()
+    fn first_hidden(&self) -> Option<Offset> {
+        self.lock().first().copied()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Offset>> {
@@ -106,6 +105,8 @@ impl Head {
 pub(super) struct Announcer {
     shared: Arc<Shared>,
     connection: Option<PgConnection>,
+    /// The first offset that is hidden, and since when it is that.
+    first_hidden: Option<Offset>,
     hidden_since: Option<Instant>,
     asked_others: Instant,
     asked_who: Option<Instant>,
@@ -118,6 +119,7 @@ impl Announcer {
         Self {
             shared,
             connection: None,
+            first_hidden: None,
             hidden_since: None,
             asked_others: Instant::now(),
             asked_who: None,
@@ -130,14 +132,19 @@ impl Announcer {
     pub(super) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         loop {
-            let wait = if shared.head.is_hiding() { self.pause } else { IDLE };
+            let first = shared.head.first_hidden();
+            self.watch(first);
+            let wait = if first.is_some() { self.pause } else { IDLE };
             tokio::select! {
                 biased;
                 () = shared.closing.cancelled() => break,
                 () = tokio::time::sleep(wait) => self.pause = (self.pause * 2).min(LATER),
-                () = shared.head.hid.notified(), if self.hidden_since.is_none() => self.pause = SOON,
+                // The next commit may well show it.
+                () = shared.head.hid.notified(), if first.is_none() => continue,
             }
-            if within(LOOK, self.look()).await.is_err() {
+            let is_stuck = first.is_some() && shared.head.first_hidden() == first;
+            let is_time = self.asked_others.elapsed() >= IDLE;
+            if (is_stuck || is_time) && within(LOOK, self.look(is_time)).await.is_err() {
                 self.connection = None;
             }
             self.blame().await;
@@ -148,34 +155,28 @@ impl Announcer {
         }
     }
 
-    /// Asks what readers can be given now, and moves the head there.
-    async fn look(&mut self) -> Result<(), sqlx::Error> {
-        let head = &self.shared.head;
-        let is_time = self.asked_others.elapsed() >= IDLE;
-        if !head.is_hiding() {
-            self.hidden_since = None;
-            if !is_time {
-                return Ok(());
-            }
+    /// Begins to count anew when another offset is the first that is hidden.
+    fn watch(&mut self, first: Option<Offset>) {
+        if first != self.first_hidden {
+            self.first_hidden = first;
+            self.hidden_since = first.map(|_| Instant::now());
+            self.pause = SOON;
         }
+    }
+
+    /// Asks what readers can be given now, and moves the head there.
+    async fn look(&mut self, is_time_for_others: bool) -> Result<(), sqlx::Error> {
+        let head = &self.shared.head;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.shared.url.connect(READER).await?,
         };
-        if is_time {
+        if is_time_for_others {
             self.asked_others = Instant::now();
             head.move_to(horizon::newest(&mut connection).await?);
         }
-        let horizon = horizon::read(&mut connection).await?;
+        head.show(horizon::read(&mut connection).await?);
         self.connection = Some(connection);
-        let is_moving = head.show(horizon);
-        match head.is_hiding() {
-            true if is_moving => self.hidden_since = Some(Instant::now()),
-            true => {
-                self.hidden_since.get_or_insert_with(Instant::now);
-            }
-            false => self.hidden_since = None,
-        }
         Ok(())
     }
 
@@ -247,12 +248,18 @@ mod tests {
         let head = Head::new(Offset::START);
         let newest = head.subscribe();
         head.committed(offset(5), Some(4));
-        assert_eq!((*newest.borrow(), head.is_hiding()), (Offset::START, true));
+        assert_eq!(
+            (*newest.borrow(), head.first_hidden()),
+            (Offset::START, Some(offset(5)))
+        );
         head.committed(offset(3), Some(4));
-        assert_eq!((*newest.borrow(), head.is_hiding()), (offset(3), true));
+        assert_eq!(
+            (*newest.borrow(), head.first_hidden()),
+            (offset(3), Some(offset(5)))
+        );
         head.committed(offset(9), None);
-        assert!(head.show(10));
-        assert_eq!((*newest.borrow(), head.is_hiding()), (offset(9), false));
+        head.show(10);
+        assert_eq!((*newest.borrow(), head.first_hidden()), (offset(9), None));
         head.committed(offset(8), Some(11));
         assert_eq!(*newest.borrow(), offset(9));
     }

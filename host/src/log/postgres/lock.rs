@@ -2,8 +2,8 @@
 //!
 //! A write takes the locks of all that it touches before anything gives its transaction a number, and keeps them to
 //! its end. So of two transactions that write one resource, the later one begins behind the earlier one's commit and
-//! has the greater number. Who decides by what bears a token locks that alone; those who only give it to resources or
-//! take it from them share it, since their order does not matter. Each takes its locks in ascending order, so no two
+//! has the greater number. Who decides by what bears a token locks that alone; those who only give it to resources
+//! share it, since their order does not matter. Each takes its locks in ascending order, so no two
 //! wait for each other.
 
 use std::collections::BTreeMap;

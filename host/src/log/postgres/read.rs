@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, Connection, Postgres, QueryBuilder};
 
 use super::super::{DeadLetter, HistoryPage, Lookup, NewDeadLetter, Search, SearchOrder};
 use super::changes;
@@ -84,14 +84,10 @@ pub(super) async fn versions(
 ) -> Result<Vec<Version>, sqlx::Error> {
     let mut found = Vec::with_capacity(sequences.len());
     for part in sequences.chunks(TOGETHER) {
-        let rows = sqlx::query(concat!(
-            "SELECT ",
-            log_columns!(),
-            " FROM lakefeed.log l WHERE l.sequence = ANY($1)"
-        ))
-        .bind(part)
-        .fetch_all(&mut *connection)
-        .await?;
+        let rows = sqlx::query(AssertSqlSafe(versions_of(part)))
+            .persistent(false)
+            .fetch_all(&mut *connection)
+            .await?;
         let mut by_sequence = HashMap::with_capacity(rows.len());
         for row in &rows {
             by_sequence.insert(get::<i64>(row, 0)?, version(row)?);
@@ -99,6 +95,20 @@ pub(super) async fn versions(
         found.extend(part.iter().filter_map(|sequence| by_sequence.remove(sequence)));
     }
     Ok(found)
+}
+
+/// The statement that reads rows of the log by their sequences. They are part of it: partitions are left out by what a
+/// list says when the plan is made, never by what it is given later.
+pub(super) fn versions_of(sequences: &[i64]) -> String {
+    let list: Vec<String> = sequences.iter().map(ToString::to_string).collect();
+    format!(
+        concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM lakefeed.log l WHERE l.sequence = ANY('{{{}}}'::bigint[])"
+        ),
+        list.join(",")
+    )
 }
 
 /// A resource's versions, newest first: the chain of `previous` from the newest one on, or from `before` when that is

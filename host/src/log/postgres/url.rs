@@ -35,8 +35,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
 ];
 
-/// The writers: what they look up are single rows by key, and a group's bytes stay in memory. A plan is made once: it is
-/// the same for any values.
+/// The writers: what they look up are single rows by key, and a group's bytes stay in memory. The plan of what they prepare
+/// is made once: it is the same for any values.
 pub(super) const WRITER: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_hashjoin", "off"),

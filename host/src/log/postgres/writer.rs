@@ -1,4 +1,4 @@
-//! The writers: each takes all calls that wait, writes them in one transaction, and answers them once that is committed.
+//! The writers: each takes its share of the calls that wait, writes them in one transaction, and answers them once that is committed.
 //!
 //! While one waits for its commit to be synced, the others gather what comes in meanwhile. A call is one writer's from
 //! the moment it is taken, so it takes effect whole or not at all, whether or not somebody waits for it.
@@ -227,7 +227,11 @@ impl Writer {
         let mut locks = Locks::of(group.iter().flat_map(|call| &call.writes));
         let missing = "partitions or topics are missing again and again";
         let mut failed = Failure::Store(sqlx::Error::Protocol(missing.to_owned()));
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            // Nobody waits any more: whoever called may have written something newer since.
+            if attempt > 0 && group.iter().all(|call| call.answer.is_closed()) {
+                break;
+            }
             let is_reused = self.connection.is_some();
             let failure = match self.attempt(group, &locks).await {
                 Ok(Some(answers)) => return Ok(answers),

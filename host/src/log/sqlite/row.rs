@@ -135,9 +135,11 @@ fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, column: usize) -> Result<T
 
 /// The most rows that a statement of many takes.
 pub(super) const MANY: usize = 64;
+/// How many rows statements are prepared for.
+const SIZES: [usize; 4] = [1, 4, 16, MANY];
 
-/// A statement over several rows at once, in a few sizes, so that each is prepared once. Places that are left over are
-/// NULL, which the statement must pass over.
+/// A statement over several rows at once, in a few sizes, so that what is run is one of few texts and was prepared before.
+/// Places that are left over are NULL, which the statement must pass over.
 ///
 /// One call of a statement costs far more than a row within it; a commit of many rows is bound by how few
 /// calls it makes.
@@ -145,14 +147,14 @@ pub(super) const MANY: usize = 64;
 pub(super) struct ManyRows {
     columns: usize,
     /// By size, the smallest first.
-    statements: [(usize, String); 7],
+    statements: [(usize, String); SIZES.len()],
 }
 
 impl ManyRows {
     /// A statement with one group of places for each row between `before` and `after`.
     pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
         let group = format!("({})", vec!["?"; columns].join(","));
-        let statements = [1, 2, 4, 8, 16, 32, MANY].map(|rows| {
+        let statements = SIZES.map(|rows| {
             let groups = vec![group.as_str(); rows].join(",");
             (rows, format!("{before}{groups}{after}"))
         });

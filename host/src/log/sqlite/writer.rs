@@ -1,6 +1,6 @@
-//! The one writer: takes all calls that wait, writes them in one transaction, syncs once, and answers them all.
+//! The one writer: takes its share of the calls that wait, writes them in one transaction, syncs once, and answers them.
 //!
-//! While a commit is being synced further calls queue up; they are the next group. So a lone caller pays one sync
+//! While a commit is being synced further calls queue up for the next ones. So a lone caller pays one sync
 //! a call, and many callers share one. No call is answered before the sync that covers it.
 
 use std::collections::HashSet;

@@ -71,8 +71,8 @@ CREATE TABLE lakefeed.token (
     resource_type text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL
 );
--- Numbers alone: a token is borne by few, and the index is at a random place of each write.
-CREATE INDEX token_by_number ON lakefeed.token (token);
+-- No key: who writes knows what is there, and holds the locks.
+CREATE INDEX token_by_number ON lakefeed.token (token, id);
 
 -- Topics by number, so that `matched` stays narrow.
 CREATE TABLE lakefeed.topic (

@@ -4,7 +4,7 @@ use sqlx::Connection;
 
 use super::{PostgresLog, database, open_when_free};
 use crate::change::{Change, Offset, Sequence, Timestamp};
-use crate::log::postgres::url::READER;
+use crate::log::postgres::url::{READER, WRITER};
 use crate::log::postgres::{changes, read};
 use crate::log::suite::{all_changes, bound, key, page, put, still, topics, version};
 use crate::log::{HistoryPage, Log, ReadBound, Write};
@@ -160,4 +160,24 @@ async fn what_is_older_than_a_history_asks_for_is_passed_over_in_the_index() {
         .unwrap();
     let plan = plan.join("\n");
     assert!(plan.contains("Index Only Scan"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_writes_opens_no_partition_but_those_of_the_versions_before() {
+    let database = database!();
+    let log = PostgresLog::open_with_width(&database.url(), still(), WIDTH)
+        .await
+        .unwrap();
+    for round in 0..20 {
+        let write = |number: usize| put(&format!("p{number}"), &round.to_string());
+        log.write((0..10).map(write).collect()).await.unwrap();
+    }
+    let mut session = database.url().connect(WRITER).await.unwrap();
+    let explain = format!("EXPLAIN {}", read::versions_of(&[3, 4, 150]));
+    let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+        .fetch_all(&mut session)
+        .await
+        .unwrap();
+    let opened = plan.iter().filter(|line| line.contains(" l_")).count();
+    assert_eq!(opened, 2, "{}", plan.join("\n"));
 }
