@@ -265,7 +265,7 @@ fn is_overtaken(error: &WriteError, asked: Precondition, attempt: usize) -> bool
         Refused::FoundOther => true,
         Refused::Absent => asked == Precondition::None,
         Refused::Exists(_) => asked == Precondition::None && attempt == 0,
-        Refused::OtherVersion(_) => false,
+        Refused::OtherVersion(_) | Refused::Crowded => false,
     }
 }
 

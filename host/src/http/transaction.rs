@@ -131,6 +131,7 @@ fn is_of_a_definition(entry: &Entry, base: &str) -> bool {
 fn refused_entry(entry: usize, write: &Write, refused: Refused) -> Outcome {
     let (status, element) = match refused {
         Refused::Exists(_) => (StatusCode::CONFLICT, "resource.id"),
+        Refused::Crowded => (StatusCode::PRECONDITION_FAILED, "request"),
         _ => (StatusCode::PRECONDITION_FAILED, "request.ifMatch"),
     };
     let text = format!("{}: {refused}; nothing was written", write.key);

@@ -34,7 +34,7 @@ pub use destination::{
 pub use error::LogError;
 pub use look::Look;
 pub use open::{StoreUrl, open, open_retaining};
-pub use search::{Finding, HistoryPage, Lookup, Place, Search, SearchOrder, Token};
+pub use search::{Finding, HistoryPage, Lookup, MOST_BEARERS, Place, Search, SearchOrder, Token};
 
 /// Where a store reads the time; handed in, so that a test can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -278,6 +278,12 @@ pub enum Refused {
     /// A lookup no longer finds what the write was decided by; ask again and decide anew.
     #[error("other resources are found than before")]
     FoundOther,
+    /// More than [`MOST_BEARERS`] resources bear the token of the lookup that the write was decided by. Name the
+    /// resource by its id.
+    #[error(
+        "more than {MOST_BEARERS} resources bear this identifier's value, too many to decide by; write by id"
+    )]
+    Crowded,
 }
 
 /// What keeps committed changes from being given out.

@@ -51,6 +51,8 @@ pub(super) struct Plan {
     resources: HashMap<ResourceKey, Known>,
     /// The resources that may bear a token: each that does, and some that did.
     bearing: HashMap<Token, HashSet<ResourceKey>>,
+    /// The tokens that more resources of a type bear than a write may be decided by.
+    crowded: HashSet<(String, Token)>,
     /// What the store holds for the resources whose tokens were changed here.
     stored_tokens: HashMap<ResourceKey, Vec<Token>>,
     sequences: Sequences,
@@ -85,10 +87,16 @@ impl Plan {
         Self {
             resources,
             bearing,
+            crowded: HashSet::new(),
             stored_tokens: HashMap::new(),
             sequences,
             rows: Vec::new(),
         }
+    }
+
+    /// Refuses writes that are decided by these tokens of these types: not all that bear them were read.
+    pub(super) fn refuse_by(&mut self, crowded: HashSet<(String, Token)>) {
+        self.crowded = crowded;
     }
 
     /// Adds a call's versions, all or none.
@@ -171,6 +179,11 @@ impl Plan {
 
     fn check_finding(&self, finding: &Finding) -> Result<(), Failed> {
         let lookup = &finding.lookup;
+        let is_crowded =
+            |(name, token): &(String, Token)| *token == lookup.token && *name == lookup.resource_type;
+        if self.crowded.iter().any(is_crowded) {
+            return Err(Failed::Refused(Refused::Crowded));
+        }
         let is_found = |key: &&ResourceKey| {
             let known = self.resources.get(*key);
             let living = known

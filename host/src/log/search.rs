@@ -85,6 +85,9 @@ pub struct Lookup {
     pub matches: Arc<dyn Fn(&Version) -> bool + Send + Sync>,
 }
 
+/// By a token that more resources of the type bear, no write is decided: each is looked at while the write is made.
+pub const MOST_BEARERS: usize = 1_000;
+
 /// What a lookup found before a write was decided.
 #[derive(Clone, Debug)]
 pub struct Finding {

@@ -454,6 +454,7 @@ fn is_parameters(text: &[u8]) -> bool {
 pub fn is_outrun(write: &Write, entry: &Entry, refused: Refused) -> bool {
     match refused {
         Refused::FoundOther => true,
+        Refused::Crowded => false,
         Refused::Exists(_) => write.finding.is_some(),
         // The version was the client's to state, or was put there by a patch.
         Refused::OtherVersion(_) | Refused::Absent => {

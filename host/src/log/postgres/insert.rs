@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Postgres};
 
 use super::super::plan::{Known, NewVersion, Plan, TokenChange, is_deleted};
-use super::super::{Lookup, Token};
+use super::super::{Lookup, MOST_BEARERS, Token};
 use super::read;
 use super::row::{decode, get, integer, key, limit, status_number, to_json};
 use crate::change::{ResourceKey, Version};
@@ -114,31 +114,54 @@ fn tokens(text: &str) -> Result<Vec<Token>, sqlx::Error> {
         .collect()
 }
 
-/// Adds the resources that lookups find to those that a group touches.
+/// Adds the resources that lookups find to those that a group touches. Answers the tokens that too many bear; of those
+/// none is added.
 pub(super) async fn add_found(
     lookups: &[&Lookup],
     keys: &mut Vec<ResourceKey>,
     connection: &mut PgConnection,
-) -> Result<(), sqlx::Error> {
+) -> Result<HashSet<(String, Token)>, sqlx::Error> {
+    let mut crowded = HashSet::new();
     if lookups.is_empty() {
-        return Ok(());
+        return Ok(crowded);
     }
     let rows = sqlx::query(
-        "SELECT DISTINCT t.resource_type, t.id FROM unnest($1::bigint[], $2::text[]) AS w (token, resource_type) \
-         JOIN lakefeed.token t ON t.token = w.token AND t.resource_type = w.resource_type",
+        "SELECT t.resource_type, t.id, w.place \
+         FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS w (token, resource_type, place) \
+         CROSS JOIN LATERAL (SELECT t.resource_type, t.id FROM lakefeed.token t \
+           WHERE t.token = w.token AND t.resource_type = w.resource_type LIMIT $3) t ORDER BY w.place",
     )
     .bind(lookups.iter().map(|lookup| lookup.token.0).collect::<Vec<_>>())
-    .bind(lookups.iter().map(|lookup| &*lookup.resource_type).collect::<Vec<_>>())
+    .bind(
+        lookups
+            .iter()
+            .map(|lookup| &*lookup.resource_type)
+            .collect::<Vec<_>>(),
+    )
+    .bind(limit(MOST_BEARERS + 1))
     .fetch_all(connection)
     .await?;
     let mut seen: HashSet<ResourceKey> = keys.iter().cloned().collect();
-    for row in &rows {
-        let found = key(row, 0, 1)?;
-        if seen.insert(found.clone()) {
-            keys.push(found);
+    for of_one in rows.chunk_by(|one, next| place(one).ok() == place(next).ok()) {
+        if of_one.len() > MOST_BEARERS {
+            let lookup = of_one.first().and_then(|row| lookups.get(place(row).ok()?));
+            crowded.extend(lookup.map(|lookup| (lookup.resource_type.clone(), lookup.token)));
+            continue;
+        }
+        for row in of_one {
+            let found = key(row, 0, 1)?;
+            if seen.insert(found.clone()) {
+                keys.push(found);
+            }
         }
     }
-    Ok(())
+    Ok(crowded)
+}
+
+/// Which lookup a row was found by.
+fn place(row: &PgRow) -> Result<usize, sqlx::Error> {
+    let place: i64 = get(row, 2)?;
+    usize::try_from(place - 1).map_err(decode)
 }
 
 /// Writes what a plan holds; answers the number of the transaction. The topics' numbers must be known.

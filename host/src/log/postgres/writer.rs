@@ -430,7 +430,7 @@ async fn write(
         .execute(&mut *connection)
         .await?;
     let mut keys = touched(group);
-    insert::add_found(&lookups(group), &mut keys, connection).await?;
+    let crowded = insert::add_found(&lookups(group), &mut keys, connection).await?;
     let versions = group.iter().map(|call| call.writes.len()).sum();
     let found = insert::look_up(&keys, versions, connection).await?;
     if found.host != shared.host {
@@ -448,6 +448,7 @@ async fn write(
     }
     let base = found.base;
     let mut plan = Plan::new(found.known, Sequences::Given(found.sequences));
+    plan.refuse_by(crowded);
     let now = (shared.clock)();
     let answers: Vec<Answer> = group.iter().map(|call| plan.add(&call.writes, now)).collect();
     let Some(newest) = plan.rows().last() else {

@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::plan::{Known, NewVersion, Plan, TokenChange, is_deleted};
-use super::super::{Lookup, Token};
+use super::super::{Lookup, MOST_BEARERS, Token};
 use super::row::{
     LOG_COLUMNS, MANY, ManyRows, Places, Script, integer, key, log_columns, natural, status_number, to_json,
     version,
@@ -204,22 +204,27 @@ pub(super) async fn look_up(
     Ok(known)
 }
 
-/// Adds the resources that lookups find to those that a group touches.
+/// Adds the resources that lookups find to those that a group touches. Answers the tokens that too many bear; of those
+/// none is added.
 pub(super) async fn add_found(
     lookups: &[&Lookup],
     keys: &mut Vec<ResourceKey>,
     connection: &mut SqliteConnection,
-) -> Result<(), sqlx::Error> {
-    if lookups.is_empty() {
-        return Ok(());
-    }
+) -> Result<HashSet<(String, Token)>, sqlx::Error> {
+    let mut crowded = HashSet::new();
     let mut seen: HashSet<ResourceKey> = keys.iter().cloned().collect();
     for lookup in lookups {
-        let rows = sqlx::query("SELECT resource_type, id FROM token WHERE token = ? AND resource_type = ?")
-            .bind(lookup.token.0)
-            .bind(&lookup.resource_type)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows =
+            sqlx::query("SELECT resource_type, id FROM token WHERE token = ? AND resource_type = ? LIMIT ?")
+                .bind(lookup.token.0)
+                .bind(&lookup.resource_type)
+                .bind(integer(MOST_BEARERS as u64 + 1))
+                .fetch_all(&mut *connection)
+                .await?;
+        if rows.len() > MOST_BEARERS {
+            crowded.insert((lookup.resource_type.clone(), lookup.token));
+            continue;
+        }
         for row in &rows {
             let found = key(row, 0, 1)?;
             if seen.insert(found.clone()) {
@@ -227,7 +232,7 @@ pub(super) async fn add_found(
             }
         }
     }
-    Ok(())
+    Ok(crowded)
 }
 
 /// Writes what a plan holds, and runs `end` behind it, in as few calls as can be.

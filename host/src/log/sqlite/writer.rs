@@ -205,12 +205,14 @@ impl Writer {
     ) -> Result<Vec<Option<Answer>>, sqlx::Error> {
         let mut keys = touched(group);
         let lookups = lookups(group);
+        let mut crowded = HashSet::new();
         if !lookups.is_empty() {
             std::mem::take(&mut begin).run(&mut self.connection).await?;
-            insert::add_found(&lookups, &mut keys, &mut self.connection).await?;
+            crowded = insert::add_found(&lookups, &mut keys, &mut self.connection).await?;
         }
         let known = insert::look_up(&keys, begin, &mut self.connection).await?;
         let mut plan = Plan::new(known, Sequences::After(numbers.last_sequence));
+        plan.refuse_by(crowded);
         let now = (self.clock)();
         let answers = group
             .iter()

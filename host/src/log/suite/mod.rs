@@ -48,6 +48,7 @@ macro_rules! log_suite {
             search: a_lookup_finds_the_living_by_the_tokens_of_their_newest_version,
             search: a_write_that_was_decided_by_a_lookup_is_refused_when_it_finds_others,
             search: of_callers_that_found_nothing_and_create_one_succeeds,
+            search: by_a_token_that_very_many_bear_no_write_is_decided,
             changes: changes_come_in_order_each_once_under_sixteen_writers,
             changes: a_read_stops_at_its_bounds_but_gives_at_least_one_change,
             changes: a_count_is_exact_for_each_topic_and_offset,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Hands, Stores, content, delete, key, page, put, still, version};
 use crate::change::{ResourceKey, Timestamp, Version};
 use crate::log::{
-    Finding, HistoryPage, Lookup, Place, Refused, Search, SearchOrder, Token, Write, WriteError,
+    Finding, HistoryPage, Lookup, MOST_BEARERS, Place, Refused, Search, SearchOrder, Token, Write, WriteError,
 };
 
 fn ids(found: &[Version]) -> Vec<&str> {
@@ -195,6 +195,28 @@ pub(crate) async fn a_write_that_was_decided_by_a_lookup_is_refused_when_it_find
     // Within one call each write sees what those before it did.
     let both = vec![decided_by(put("b", "x"), &[]), decided_by(put("c", "x"), &["b"])];
     assert_eq!(log.write(both).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn by_a_token_that_very_many_bear_no_write_is_decided(stores: &dyn Stores) {
+    let log = stores.open(still()).await;
+    let bearers = |numbers: std::ops::Range<usize>| {
+        numbers
+            .map(|number| bearing(put(&format!("p{number}"), "y"), &[7]))
+            .collect()
+    };
+    log.write(bearers(0..MOST_BEARERS)).await.unwrap();
+    version(&*log, decided_by(put("p0", "y"), &[])).await;
+    log.write(bearers(MOST_BEARERS..MOST_BEARERS + 1)).await.unwrap();
+    let refused = log
+        .write(vec![decided_by(put("p0", "y"), &[])])
+        .await
+        .unwrap_err();
+    let wanted = WriteError::Refused {
+        index: 0,
+        refused: Refused::Crowded,
+    };
+    assert_eq!(refused.to_string(), wanted.to_string());
+    version(&*log, bearing(put("p0", "y"), &[7])).await;
 }
 
 pub(crate) async fn of_callers_that_found_nothing_and_create_one_succeeds(stores: &dyn Stores) {
