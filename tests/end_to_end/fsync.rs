@@ -23,10 +23,12 @@ fn strace() -> bool {
     is_usable
 }
 
-/// The host under strace, which notes each fsync with the file's name, and each sent answer.
+/// The host under strace, which notes each fsync with the file's name, and each sent answer. The host is the child and
+/// strace beside it (`-D`): it would outlive a strace that is killed.
 fn traced(site: &Site) -> Host {
     let mut command = Command::new("strace");
     command.args([
+        "-D",
         "-f",
         "-y",
         "-s",

@@ -153,14 +153,24 @@ fn programs() -> Option<PathBuf> {
     folders.filter(|folder| folder.join("postgres").exists()).max()
 }
 
-/// A server in a folder of its own, on the disk that the embedded store lies on, as it comes but for more room before a
-/// checkpoint.
+/// The folder that the embedded store lies in, unless it is below one that only root may enter; then that for temporary
+/// files.
+fn reachable() -> PathBuf {
+    let beside = program_folder().join("tmp");
+    fs::create_dir_all(&beside).unwrap();
+    let entered = unprivileged(Path::new("test")).arg("-x").arg(&beside).status();
+    match entered.is_ok_and(|status| status.success()) {
+        true => beside,
+        false => std::env::temp_dir(),
+    }
+}
+
+/// A server in a folder of its own, on the disk that the embedded store lies on where that can be, as it comes but for
+/// more room before a checkpoint.
 fn start(programs: PathBuf) -> Server {
-    let under = program_folder().join("tmp");
-    fs::create_dir_all(&under).unwrap();
     let folder = tempfile::Builder::new()
         .prefix("postgres-")
-        .tempdir_in(under)
+        .tempdir_in(reachable())
         .unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let data = folder.path().join("data");
