@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lakefeed_tests::{Client, Judge, Site, destination, views};
+use lakefeed_tests::{Client, Judge, Site, destination, views, wait_for};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -107,6 +107,15 @@ impl Load {
         };
         let threads = (0..4).map(thread).collect();
         Self { stop, seen, threads }
+    }
+
+    /// Waits until so many more writes were acknowledged, however slow the machine is.
+    pub(super) fn wait_for_writes(&self, more: usize) {
+        let acknowledged = || self.seen.lock().unwrap().acknowledged.len();
+        let wanted = acknowledged() + more;
+        wait_for("writes to be acknowledged", || {
+            (acknowledged() >= wanted).then_some(())
+        });
     }
 
     pub(super) fn stop(self) -> Seen {
