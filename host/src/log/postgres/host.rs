@@ -133,8 +133,11 @@ impl Keeper {
                 None => break,
             }
         }
-        // The server lets go of the lock as soon as it sees the end of the session.
-        if let Some(connection) = self.connection {
+        if let Some(mut connection) = self.connection {
+            // The server lets go of the lock by itself when it sees the end of the session, which may be a moment after
+            // the next host has asked for it.
+            let unlock = sqlx::raw_sql("SELECT pg_advisory_unlock_all()");
+            within(PATIENCE, unlock.execute(&mut connection)).await.ok();
             connection.close().await.ok();
         }
     }
