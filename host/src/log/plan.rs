@@ -123,7 +123,7 @@ impl Plan {
         &self.rows
     }
 
-    /// The tokens that are added to resources and taken from them, by what the store holds now.
+    /// The tokens that are added to resources and taken from them, by what the store holds now; ascending.
     pub(super) fn token_changes(&self) -> Vec<TokenChange<'_>> {
         let mut changes = Vec::new();
         for (key, stored) in &self.stored_tokens {
@@ -139,6 +139,8 @@ impl Plan {
             differ(stored, now, false);
             differ(now, stored, true);
         }
+        // In the order of a store's index, so that neighbours meet the same page one after the other.
+        changes.sort_unstable_by_key(|change| change.token.0);
         changes
     }
 

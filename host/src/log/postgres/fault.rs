@@ -138,6 +138,8 @@ impl Remedy {
             "53200" => Self::AgainCoarse,
             // A read-only server may have been replaced behind the same address.
             "25006" => Self::Reconnect,
+            // What the session had prepared is gone.
+            "26000" => Self::Reconnect,
             // An administrator, a restart, a crash elsewhere, a time-out of the session or the machine.
             "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => Self::Reconnect,
             code if code.starts_with("08") => Self::Reconnect,

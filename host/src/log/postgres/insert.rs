@@ -37,26 +37,38 @@ struct Current {
     tokens: Vec<String>,
 }
 
-/// Reads who may write and the resources' current state, and takes new sequences.
+/// What a session that writes prepares: planned once and not with every transaction.
+pub(super) const PREPARE: &str = "PREPARE look_up (text[], text[], bigint) AS \
+     SELECT s.host, s.base, ARRAY(SELECT nextval('lakefeed.sequence') FROM generate_series(1, $3)), \
+       c.places, c.sequences, c.versions, c.tokens \
+     FROM lakefeed.store s, ( \
+       SELECT array_agg(w.place) AS places, array_agg(r.sequence) AS sequences, \
+         array_agg(r.versions) AS versions, array_agg(coalesce(array_to_string(r.tokens, ','), '')) AS tokens \
+       FROM unnest($1, $2) WITH ORDINALITY AS w (resource_type, id, place) \
+       JOIN lakefeed.resource r ON r.resource_type = w.resource_type AND r.id = w.id) c";
+
+/// Runs `begin`, and then, with a snapshot of its own, reads who may write and the resources' current state, and takes
+/// new sequences; all in one message. The session must have [`PREPARE`]d.
 pub(super) async fn look_up(
+    begin: &str,
     keys: &[ResourceKey],
     count: usize,
     connection: &mut PgConnection,
 ) -> Result<Found, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT s.host, s.base, ARRAY(SELECT nextval('lakefeed.sequence') FROM generate_series(1, $3)), \
-           c.places, c.sequences, c.versions, c.tokens \
-         FROM lakefeed.store s, ( \
-           SELECT array_agg(w.place) AS places, array_agg(r.sequence) AS sequences, \
-             array_agg(r.versions) AS versions, array_agg(coalesce(array_to_string(r.tokens, ','), '')) AS tokens \
-           FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (resource_type, id, place) \
-           JOIN lakefeed.resource r ON r.resource_type = w.resource_type AND r.id = w.id) c",
-    )
-    .bind(keys.iter().map(ResourceKey::resource_type).collect::<Vec<_>>())
-    .bind(keys.iter().map(ResourceKey::id).collect::<Vec<_>>())
-    .bind(limit(count))
-    .fetch_one(&mut *connection)
-    .await?;
+    let mut script = String::with_capacity(begin.len() + 64 * (keys.len() + 1));
+    if !begin.is_empty() {
+        script.push_str(begin);
+        script.push_str("; ");
+    }
+    script.push_str("EXECUTE look_up ('");
+    add_list(&mut script, keys.iter().map(ResourceKey::resource_type));
+    script.push_str("', '");
+    add_list(&mut script, keys.iter().map(ResourceKey::id));
+    script.push_str(&format!("', {})", limit(count)));
+    let mut rows = sqlx::raw_sql(AssertSqlSafe(script))
+        .fetch_all(&mut *connection)
+        .await?;
+    let row = rows.pop().ok_or(sqlx::Error::RowNotFound)?;
     let taken: Vec<i64> = get(&row, 2)?;
     let sequences = taken.into_iter().map(u64::try_from).collect::<Result<_, _>>();
     let places: Option<Vec<i64>> = get(&row, 3)?;
@@ -75,6 +87,18 @@ pub(super) async fn look_up(
         sequences: sequences.map_err(decode)?,
         known: known(keys, &current, connection).await?,
     })
+}
+
+/// Adds an array of types or ids as it is written in a text. They hold letters, digits, `-` and `.` only; the quotes
+/// keep one that is called `null` from being none.
+fn add_list<'k>(script: &mut String, names: impl Iterator<Item = &'k str>) {
+    script.push('{');
+    for (at, name) in names.enumerate() {
+        script.push_str(if at == 0 { "\"" } else { ",\"" });
+        script.push_str(name);
+        script.push('"');
+    }
+    script.push('}');
 }
 
 async fn known(
@@ -201,18 +225,26 @@ fn fitting(rows: &[NewVersion]) -> usize {
 /// The number that all rows of a transaction bear.
 const PLACE: &str = "WITH place AS MATERIALIZED ( \
        SELECT base + pg_current_xact_id()::text::bigint AS transaction FROM lakefeed.store), \
-     logged AS ( \
-       INSERT INTO lakefeed.log (transaction, sequence, resource_type, id, status, last_updated, created_at, \
-         previous, resource, topics, topics_known, source_version, source_last_updated) \
-       SELECT place.transaction, unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]), \
-         unnest($4::smallint[]), unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]), \
-         unnest($8::bytea[]), unnest($9::text[]), unnest($10::bigint[]), unnest($11::text[]), \
-         unnest($12::bigint[]) FROM place)";
+     logged AS (INSERT INTO lakefeed.log (transaction, sequence, resource_type, id, status, last_updated, created_at, \
+       resource, topics_known";
+const LOGGED: &str = ") SELECT place.transaction, unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]), \
+       unnest($4::smallint[]), unnest($5::bigint[]), unnest($6::bigint[]), unnest($8::bytea[]), unnest($10::bigint[])";
+/// Columns of the log that mostly have no value.
+const SPARSE: [(&str, &str); 4] = [
+    (", previous", ", unnest($7::bigint[])"),
+    (", topics", ", unnest($9::text[])"),
+    (", source_version", ", unnest($11::text[])"),
+    (", source_last_updated", ", unnest($12::bigint[])"),
+];
 /// Resources of which no state was held. Who writes one holds its lock, so none can be there.
 const FIRST: &str = ", first AS ( \
        INSERT INTO lakefeed.resource (resource_type, id, sequence, last_updated, deleted, versions, tokens) \
-       SELECT unnest($13::text[]), unnest($14::text[]), unnest($15::bigint[]), unnest($16::bigint[]), \
-         unnest($17::boolean[]), unnest($18::bigint[]), string_to_array(unnest($19::text[]), ',')::bigint[])";
+       SELECT unnest($13::text[]), unnest($14::text[]), unnest($15::bigint[]), unnest($16::bigint[]), ";
+/// Whether they are deleted and how many versions they have: mostly all live and have one.
+const FIRST_OF_EACH: &str = "unnest($17::boolean[]), unnest($18::bigint[]), ";
+const FIRST_OF_ALL: &str = "false, 1, ";
+const FIRST_TOKENS: &str = "string_to_array(unnest($19::text[]), ',')::bigint[])";
+const FIRST_NO_TOKENS: &str = "NULL)";
 const NEXT: &str = ", next AS ( \
        UPDATE lakefeed.resource r SET sequence = w.sequence, last_updated = w.last_updated, deleted = w.deleted, \
          versions = w.versions, tokens = string_to_array(w.tokens, ',')::bigint[] \
@@ -264,16 +296,24 @@ impl<'p> Part<'p> {
         })
     }
 
-    /// The statement; it leaves out what has no row, since each clause costs the server something.
+    /// The statement; it leaves out what has no row and no value, since each clause and each column of a row costs the
+    /// server something.
     fn statement(&self) -> String {
         let clauses = [
-            (FIRST, self.first.is_empty()),
             (NEXT, self.next.is_empty()),
             (MATCHED, self.matched.is_empty()),
             (TOKENS_ADDED, self.added.is_empty()),
             (TOKENS_TAKEN, self.taken.is_empty()),
         ];
+        let columns = || SPARSE.iter().zip(self.has_sparse()).filter(|(_, has_it)| *has_it);
         let mut statement = PLACE.to_owned();
+        columns().for_each(|((name, _), _)| statement.push_str(name));
+        statement.push_str(LOGGED);
+        columns().for_each(|((_, value), _)| statement.push_str(value));
+        statement.push_str(" FROM place)");
+        if !self.first.is_empty() {
+            self.add_first(&mut statement);
+        }
         for (clause, is_empty) in clauses {
             if !is_empty {
                 statement.push_str(clause);
@@ -281,6 +321,41 @@ impl<'p> Part<'p> {
         }
         statement.push_str(" SELECT transaction FROM place");
         statement
+    }
+
+    fn add_first(&self, statement: &mut String) {
+        let is_plain =
+            |(row, known): &(&NewVersion, &Known)| known.versions == 1 && !is_deleted(&row.version);
+        statement.push_str(FIRST);
+        statement.push_str(match self.first.iter().all(is_plain) {
+            true => FIRST_OF_ALL,
+            false => FIRST_OF_EACH,
+        });
+        statement.push_str(
+            match self.first.iter().all(|(_, known)| known.tokens.is_empty()) {
+                true => FIRST_NO_TOKENS,
+                false => FIRST_TOKENS,
+            },
+        );
+    }
+
+    /// Which of the [`SPARSE`] columns have a value in any row.
+    fn has_sparse(&self) -> [bool; SPARSE.len()] {
+        let any = |has: &dyn Fn(&NewVersion) -> bool| self.rows.iter().any(has);
+        [
+            any(&|row| row.previous.is_some()),
+            self.topics.iter().any(Option::is_some),
+            any(&|row| {
+                row.version
+                    .source
+                    .as_ref()
+                    .is_some_and(|source| source.version.is_some())
+            }),
+            any(&|row| {
+                let source = row.version.source.as_ref();
+                source.is_some_and(|source| source.last_updated.is_some())
+            }),
+        ]
     }
 
     /// Answers the number of the transaction.

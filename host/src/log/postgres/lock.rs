@@ -22,6 +22,10 @@ pub(super) const SCHEMA: i64 = 0x6c61_6b65_0000_0003;
 /// its sessions share it.
 const MOST: usize = 1_000;
 
+/// What a session that takes locks of resources prepares: planned once and not with every transaction.
+pub(super) const PREPARE: &str = "PREPARE lock_shared (bigint[]) AS SELECT count(pg_advisory_xact_lock_shared(k)) FROM unnest($1) k; \
+     PREPARE lock_alone (bigint[]) AS SELECT count(pg_advisory_xact_lock(k)) FROM unnest($1) k";
+
 /// How a lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mode {
@@ -65,6 +69,7 @@ impl Locks {
     }
 
     /// Begins a transaction and waits for its locks; statements for the simple protocol, which takes several at once.
+    /// The session must have [`PREPARE`]d.
     pub(super) fn begin(&self) -> String {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock";
         let each = match self {
@@ -75,12 +80,12 @@ impl Locks {
         let locks: Vec<(&i64, &Mode)> = each.iter().collect();
         for run in locks.chunk_by(|(_, one), (_, next)| one == next) {
             script.push_str(match run.first() {
-                Some((_, Mode::Shared)) => "; SELECT count(pg_advisory_xact_lock_shared(k)) FROM unnest('{",
-                _ => "; SELECT count(pg_advisory_xact_lock(k)) FROM unnest('{",
+                Some((_, Mode::Shared)) => "; EXECUTE lock_shared('{",
+                _ => "; EXECUTE lock_alone('{",
             });
             let list: Vec<String> = run.iter().map(|(lock, _)| lock.to_string()).collect();
             script.push_str(&list.join(","));
-            script.push_str("}'::bigint[]) k");
+            script.push_str("}')");
         }
         script
     }

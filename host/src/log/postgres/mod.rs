@@ -270,6 +270,11 @@ impl Log for PostgresLog {
         answered.await.map_err(|_| LogError::Closed)?
     }
 
+    /// So that some of them together keep to locks of their own.
+    fn versions_a_call(&self) -> usize {
+        writer::LOCKS_A_COMMIT / 2
+    }
+
     async fn current(&self, key: &ResourceKey) -> Result<Option<Version>, LogError> {
         self.found(read::current(key, &mut *self.intake().await?)).await
     }

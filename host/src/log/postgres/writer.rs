@@ -13,11 +13,11 @@ use sqlx::{AssertSqlSafe, Connection, Either};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::super::plan::{Plan, Sequences};
-use super::super::{Action, Lookup, Write, WriteError, Written};
+use super::super::{Lookup, Token, Write, WriteError, Written};
 use super::fault::{Remedy, is_of_the_values, unavailable};
 use super::identity::Identity;
-use super::insert;
-use super::lock::Locks;
+use super::insert::{self, Found};
+use super::lock::{self, Locks};
 use super::partition;
 use super::row::{get, integer};
 use super::shared::Shared;
@@ -25,7 +25,8 @@ use super::url::{WRITER, within};
 use crate::change::{Offset, ResourceKey, Timestamp};
 
 /// The end of a transaction, and what readers can be given behind it.
-const END: &str = "COMMIT; SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+const END: &str = "COMMIT; EXECUTE horizon";
+const PREPARE_END: &str = "PREPARE horizon AS SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
 /// Writers, each with a session: while one waits for its commit, the others go on.
 pub(super) const WRITERS: usize = 3;
 /// How many calls may wait; further callers wait for room.
@@ -37,7 +38,7 @@ const VERSIONS_A_COMMIT: usize = 1024;
 /// After this many bytes of resources a commit takes no further call.
 const BYTES_A_COMMIT: usize = 16 << 20;
 /// After this many locks a commit takes no further call: much less than makes it take that of all writers.
-const LOCKS_A_COMMIT: usize = 500;
+pub(super) const LOCKS_A_COMMIT: usize = 500;
 /// How often a writer lets others run, and none calls, before it goes with fewer calls than its share.
 const LOOKS: usize = 3;
 /// How often a group is tried before it is answered that it failed.
@@ -58,11 +59,7 @@ pub(super) struct Call {
 
 impl Call {
     fn bytes(&self) -> usize {
-        let size = |write: &Write| match &write.action {
-            Action::Put(body) => body.size(),
-            Action::Delete => 0,
-        };
-        self.writes.iter().map(size).sum()
+        self.writes.iter().map(Write::size).sum()
     }
 
     fn locks(&self) -> usize {
@@ -265,7 +262,7 @@ impl Writer {
     /// Tries once. None: something was missing that is there now, the same again.
     async fn attempt(&mut self, group: &[Call], locks: &Locks) -> Result<Option<Vec<Answer>>, Failure> {
         if self.connection.is_none() {
-            self.connection = Some(self.shared.connect(WRITER).await?.0);
+            self.connection = Some(self.connect().await?.0);
         }
         let Some(connection) = &mut self.connection else {
             return Ok(None);
@@ -280,6 +277,18 @@ impl Writer {
         let horizon = self.end(place).await?;
         self.shared.committed(newest, horizon);
         Ok(Some(answers))
+    }
+
+    /// Opens a session that has prepared what each transaction begins and ends with.
+    async fn connect(&self) -> Result<(PgConnection, Identity), sqlx::Error> {
+        let (mut connection, identity) = self.shared.connect(WRITER).await?;
+        let prepare = format!("{}; {}; {PREPARE_END}", lock::PREPARE, insert::PREPARE);
+        within(
+            STATEMENT,
+            sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection),
+        )
+        .await?;
+        Ok((connection, identity))
     }
 
     /// Commits, and answers the horizon behind it; where the answer is lost, finds out what became of it.
@@ -305,7 +314,7 @@ impl Writer {
     /// Whether a transaction was committed; none where it cannot be known.
     async fn fate(&mut self, place: &Placed) -> Option<bool> {
         loop {
-            match self.shared.connect(WRITER).await {
+            match self.connect().await {
                 Ok((mut connection, Identity::Same)) => {
                     let is_there = is_there(place, &mut connection).await;
                     self.connection = Some(connection);
@@ -426,13 +435,7 @@ async fn write(
     shared: &Shared,
     connection: &mut PgConnection,
 ) -> Result<Writing, Failure> {
-    sqlx::raw_sql(AssertSqlSafe(locks.begin()))
-        .execute(&mut *connection)
-        .await?;
-    let mut keys = touched(group);
-    let crowded = insert::add_found(&lookups(group), &mut keys, connection).await?;
-    let versions = group.iter().map(|call| call.writes.len()).sum();
-    let found = insert::look_up(&keys, versions, connection).await?;
+    let (found, crowded) = begin(group, locks, connection).await?;
     if found.host != shared.host {
         return Err(Failure::Fenced);
     }
@@ -477,6 +480,27 @@ async fn write(
         base,
     };
     Ok(Writing::Written { answers, place })
+}
+
+/// Begins a transaction: takes its locks, and then reads what the group touches and what it was decided by. Answers the
+/// tokens that too many bear as well.
+async fn begin(
+    group: &[Call],
+    locks: &Locks,
+    connection: &mut PgConnection,
+) -> Result<(Found, HashSet<(String, Token)>), sqlx::Error> {
+    let versions = group.iter().map(|call| call.writes.len()).sum();
+    let mut keys = touched(group);
+    let lookups = lookups(group);
+    if lookups.is_empty() {
+        let found = insert::look_up(&locks.begin(), &keys, versions, connection).await?;
+        return Ok((found, HashSet::new()));
+    }
+    sqlx::raw_sql(AssertSqlSafe(locks.begin()))
+        .execute(&mut *connection)
+        .await?;
+    let crowded = insert::add_found(&lookups, &mut keys, connection).await?;
+    Ok((insert::look_up("", &keys, versions, connection).await?, crowded))
 }
 
 async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -16,7 +16,7 @@ use super::{Database, PostgresLog, database, open_when_free};
 use crate::change::{Change, Offset, ResourceKey, Sequence, Timestamp, Version};
 use crate::log::plan::{Plan, Sequences};
 use crate::log::postgres::insert;
-use crate::log::postgres::lock::Locks;
+use crate::log::postgres::lock::{self, Locks};
 use crate::log::suite::{bound, content, delete, put};
 use crate::log::{Log, LogError, Precondition, Write, WriteError, Written};
 
@@ -144,6 +144,9 @@ async fn call(log: Arc<PostgresLog>, deeds: Arc<Deeds>, seed: usize, wanted: usi
 /// Writes by itself as the store's writers do, with delays wherever one may hurt; some of it is given up.
 async fn write(mut session: PgConnection, deeds: Arc<Deeds>, seed: usize, wanted: usize) {
     let mut dice = Dice::new(seed);
+    for prepare in [lock::PREPARE, insert::PREPARE] {
+        sqlx::raw_sql(prepare).execute(&mut session).await.unwrap();
+    }
     for number in 0.. {
         if deeds.count() >= wanted {
             break;
@@ -158,7 +161,9 @@ async fn write(mut session: PgConnection, deeds: Arc<Deeds>, seed: usize, wanted
             .await
             .unwrap();
         dice.pause(3).await;
-        let found = insert::look_up(&keys, writes.len(), &mut session).await.unwrap();
+        let found = insert::look_up("", &keys, writes.len(), &mut session)
+            .await
+            .unwrap();
         dice.pause(3).await;
         let mut plan = Plan::new(found.known, Sequences::Given(found.sequences));
         plan.add(&writes, Timestamp::now()).unwrap();
