@@ -59,7 +59,7 @@ impl Import {
                 true => OnInvalid::Report,
                 false => OnInvalid::Refuse,
             },
-            ..ImportOptions::default()
+            ..ImportOptions::default().alone()
         }
     }
 

@@ -31,7 +31,7 @@ use lines::{Line, Lines};
 /// How many batches are written at once.
 const AT_ONCE: usize = 8;
 
-/// How an import is cut into transactions.
+/// How an import is cut into transactions. A store may want smaller ones, and gets them.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportOptions {
     /// The most resources in a transaction.
@@ -46,6 +46,18 @@ pub struct ImportOptions {
     pub needs_id: bool,
     /// The most bytes that a compressed input may expand to.
     pub max_expanded_bytes: u64,
+}
+
+impl ImportOptions {
+    /// The same for a store that nobody else writes to, who would wait for large transactions.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self {
+            batch_resources: 1_000,
+            batch_bytes: 2 * 1024 * 1024,
+            ..self
+        }
+    }
 }
 
 impl Default for ImportOptions {
@@ -211,7 +223,10 @@ pub async fn import_inputs(
     let (sender, mut receiver) = mpsc::channel(1);
     let reader = Reader {
         intake: intake.clone(),
-        options,
+        options: ImportOptions {
+            batch_resources: options.batch_resources.min(log.versions_a_call()),
+            ..options
+        },
         sender,
         batch: Batch::default(),
     };

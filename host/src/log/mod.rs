@@ -63,6 +63,11 @@ pub trait Log: Send + Sync + 'static {
     /// is written.
     async fn write(&self, writes: Vec<Write>) -> Result<Vec<Written>, WriteError>;
 
+    /// How many versions one call of [`write`](Self::write) takes best where very many are loaded.
+    fn versions_a_call(&self) -> usize {
+        usize::MAX
+    }
+
     /// A resource's newest version, the one made by a delete included; none if there never was one.
     async fn current(&self, key: &ResourceKey) -> Result<Option<Version>, LogError>;
 
@@ -203,6 +208,16 @@ pub struct Write {
     pub tokens: Vec<Token>,
     /// What was found before this write was decided, and must still be found when it happens.
     pub finding: Option<Arc<Finding>>,
+}
+
+impl Write {
+    /// About how many bytes of a resource it brings.
+    pub fn size(&self) -> usize {
+        match &self.action {
+            Action::Put(body) => body.size(),
+            Action::Delete => 0,
+        }
+    }
 }
 
 /// What a write does.

@@ -24,8 +24,11 @@ use crate::change::{Offset, ResourceKey};
 pub(super) const QUEUE: usize = 1024;
 /// How many calls share a commit at most.
 const CALLS_A_COMMIT: usize = 512;
-/// After this many versions a commit takes no further call.
-const VERSIONS_A_COMMIT: usize = 1024;
+/// After this many versions a commit takes no further call. The pages where the ids and identifiers of a load land lie
+/// all over the file and are written with every commit that touches them, so the more share one the better.
+const VERSIONS_A_COMMIT: usize = 8192;
+/// After this many bytes of resources a commit takes no further call.
+const BYTES_A_COMMIT: usize = 16 << 20;
 
 /// A call, and where its answer goes.
 #[derive(Debug)]
@@ -114,16 +117,19 @@ impl Writer {
     fn gather(&mut self, first: Call, group: &mut Vec<Call>) -> Option<Call> {
         let about = self.last_group + 1 + self.calls.len();
         let most = about.div_ceil(2).min(CALLS_A_COMMIT);
-        let mut versions = 0;
+        let (mut versions, mut bytes) = (0, 0);
         let mut next = Some(first);
         while let Some(call) = next {
-            versions += match &call.work {
+            match &call.work {
                 Work::Close => return Some(call),
-                Work::Write(writes) => writes.len(),
-                Work::Edit(_) => 0,
-            };
+                Work::Write(writes) => {
+                    versions += writes.len();
+                    bytes += writes.iter().map(Write::size).sum::<usize>();
+                }
+                Work::Edit(_) => {}
+            }
             group.push(call);
-            let is_full = group.len() >= most || versions >= VERSIONS_A_COMMIT;
+            let is_full = group.len() >= most || versions >= VERSIONS_A_COMMIT || bytes >= BYTES_A_COMMIT;
             next = match is_full {
                 true => None,
                 false => self.calls.try_recv().ok(),
