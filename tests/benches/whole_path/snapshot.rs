@@ -14,8 +14,8 @@ use crate::scale::Scale;
 use crate::table::Table;
 use crate::traffic::steady;
 
-/// Changes a second.
-const PACE: u64 = 500;
+/// Changes a second: enough that what the snapshot keeps from being cleared away is long before the time is over.
+const PACE: u64 = 2_000;
 
 /// What the first and the last part of the time are.
 const PART: Duration = Duration::from_secs(10);

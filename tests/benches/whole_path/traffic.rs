@@ -8,7 +8,7 @@ use lakefeed_sample_data::Generator;
 use crate::connection::{Connection, block_on};
 
 /// Connections that share the pace.
-const CONNECTIONS: u64 = 8;
+const CONNECTIONS: u64 = 16;
 
 /// Writes Observations at so many a second for so long; answers each write's version and when it was answered.
 pub(crate) fn steady(base: &str, per_second: u64, time: Duration) -> Vec<(u64, Instant)> {
