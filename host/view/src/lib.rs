@@ -13,7 +13,8 @@
 //! - [`Criterion`] is a trigger's condition over a change, on the same engine.
 //!
 //! Beside them stand the parts that others use too: [`r4`], which types and elements FHIR R4 has; [`json`], the strict
-//! check of a resource on its way in; [`temporal`], [`decimal`] and [`boundary`], FHIR's dates, times and numbers.
+//! check of a resource on its way in; [`place`], the paths that say which element is to be changed; [`temporal`],
+//! [`decimal`] and [`boundary`], FHIR's dates, times and numbers.
 //!
 //! Inside, an expression goes through `fhirpath` (text to tree), `compile` (tree to `program`, and the fields that it
 //! reads to `trie`), `tape` (one pass over a resource that keeps those fields) and `evaluate` (the program over the
@@ -58,6 +59,7 @@ mod evaluate;
 mod fhirpath;
 pub mod json;
 mod output;
+pub mod place;
 pub mod print;
 mod program;
 pub mod r4;
