@@ -97,7 +97,7 @@ impl Ask {
 }
 
 /// Whether a media type is that of JSON or of FHIR's JSON.
-pub(super) fn is_json(media_type: &str) -> bool {
+fn is_json(media_type: &str) -> bool {
     matches!(media_type, JSON | FHIR_JSON | "application/json+fhir")
 }
 

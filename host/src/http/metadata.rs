@@ -41,7 +41,12 @@ pub(super) fn metadata(app: &App, ask: &Ask) -> Result<Response, Outcome> {
         "kind": "instance",
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/json"],
-        "patchFormat": ["application/json-patch+json", "application/merge-patch+json"],
+        "patchFormat": [
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            // FHIRPath patches.
+            "application/fhir+json",
+        ],
         "software": {"name": "lakefeed", "version": env!("CARGO_PKG_VERSION")},
         "implementation": {"description": "lakefeed", "url": format!("{}/fhir", ask.base)},
         "rest": [{

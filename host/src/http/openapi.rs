@@ -119,6 +119,7 @@ fn patch_body() -> Value {
     json!({"required": true, "content": {
         "application/json-patch+json": {"schema": reference("JsonPatch")},
         "application/merge-patch+json": {"schema": reference("Object")},
+        "application/fhir+json": {"schema": reference("Parameters")},
     }})
 }
 

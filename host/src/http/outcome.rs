@@ -157,7 +157,8 @@ impl Outcome {
 
     /// 415: a patch of another kind than those that are taken.
     pub(super) fn unsupported_patch() -> Self {
-        const TAKEN: &str = "application/json-patch+json, application/merge-patch+json";
+        const TAKEN: &str =
+            "application/json-patch+json, application/merge-patch+json, application/fhir+json";
         Self {
             header: Some((
                 HeaderName::from_static("accept-patch"),
@@ -166,7 +167,7 @@ impl Outcome {
             ..Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "not-supported",
-                format!("a patch is one of {TAKEN}; FHIRPath patches and XML are not taken"),
+                format!("a patch is one of {TAKEN} (FHIRPath patches); XML is not taken"),
             )
         }
     }

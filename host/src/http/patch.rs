@@ -9,16 +9,15 @@ use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::change::{ResourceKey, Version};
 use crate::intake;
 use crate::intake::criteria::Criteria;
-use crate::intake::patch::{Patch, PatchRefusal, Patched};
+use crate::intake::patch::{PatchKind, Patched};
 use crate::log::{Finding, Precondition, Refused, WriteError, Written};
 
-use super::ask::{Ask, is_json};
+use super::ask::Ask;
 use super::conditional::{self, ATTEMPTS};
 use super::destination::{self, DESTINATION};
 use super::outcome::Outcome;
@@ -46,48 +45,6 @@ pub(super) async fn found(app: &Arc<App>, ask: &Ask, criteria: &Criteria) -> Res
 const WORKED_ON_KIB: u32 = 32 * 1024;
 static WORKED_ON: Semaphore = Semaphore::const_new(WORKED_ON_KIB as usize);
 
-/// The kind of a patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Json,
-    Merge,
-}
-
-impl Kind {
-    /// What the media type says, or the form where that says only JSON: a list is a JSON Patch, an object a merge
-    /// patch, but for Parameters, which are a FHIRPath patch.
-    fn of(ask: &Ask) -> Result<Self, Outcome> {
-        let media_type = ask.media_type().unwrap_or_default();
-        match media_type.as_str() {
-            "application/json-patch+json" => Ok(Self::Json),
-            "application/merge-patch+json" => Ok(Self::Merge),
-            generic if is_json(generic) => match ask.body.trim_ascii_start().starts_with(b"{") {
-                true if is_parameters(&ask.body) => Err(Outcome::unsupported_patch()),
-                true => Ok(Self::Merge),
-                false => Ok(Self::Json),
-            },
-            _ => Err(Outcome::unsupported_patch()),
-        }
-    }
-
-    fn read(self, text: &[u8]) -> Result<Patch, PatchRefusal> {
-        match self {
-            Self::Json => Patch::json(text),
-            Self::Merge => Patch::merge(text),
-        }
-    }
-}
-
-fn is_parameters(text: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Typed {
-        resource_type: Option<String>,
-    }
-    let typed = serde_json::from_slice::<Typed>(text);
-    typed.is_ok_and(|typed| typed.resource_type.as_deref() == Some("Parameters"))
-}
-
 /// What is patched.
 enum Target<'a> {
     Key(ResourceKey),
@@ -109,7 +66,8 @@ impl Target<'_> {
 }
 
 async fn answer(app: &Arc<App>, ask: &Ask, target: &Target<'_>) -> Result<Response, Outcome> {
-    let kind = Kind::of(ask)?;
+    let media_type = ask.media_type().unwrap_or_default();
+    let kind = PatchKind::of(&media_type, &ask.body).ok_or_else(Outcome::unsupported_patch)?;
     let precondition = write::precondition(ask)?;
     for _ in 0..ATTEMPTS {
         let (version, finding) = target.current(app).await?;
@@ -129,7 +87,7 @@ async fn answer(app: &Arc<App>, ask: &Ask, target: &Target<'_>) -> Result<Respon
 async fn put(
     app: &App,
     ask: &Ask,
-    kind: Kind,
+    kind: PatchKind,
     version: &Version,
     finding: Option<Arc<Finding>>,
 ) -> Result<Option<Response>, Outcome> {
@@ -156,7 +114,7 @@ async fn put(
 async fn put_definition(
     app: &Arc<App>,
     ask: &Ask,
-    kind: Kind,
+    kind: PatchKind,
     version: &Version,
 ) -> Result<Option<Response>, Outcome> {
     let Some(body) = patched(ask, kind, version).await? else {
@@ -177,7 +135,7 @@ async fn put_definition(
 }
 
 /// The text that the patch makes of a version; none when it changes nothing.
-async fn patched(ask: &Ask, kind: Kind, version: &Version) -> Result<Option<Bytes>, Outcome> {
+async fn patched(ask: &Ask, kind: PatchKind, version: &Version) -> Result<Option<Bytes>, Outcome> {
     let (text, version) = (ask.body.clone(), version.clone());
     let kib = (text.len() + 2 * version.resource.len()) / 1024 + 64;
     let share = u32::try_from(kib).unwrap_or(WORKED_ON_KIB).min(WORKED_ON_KIB);

@@ -1,4 +1,4 @@
-//! Changing a resource by a patch: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396).
+//! Changing a resource by a patch: JSON Patch (RFC 6902), JSON Merge Patch (RFC 7396) and FHIRPath Patch.
 //!
 //! A patch is applied to the resource as it is answered, so that its places are those that the client has seen.
 //! Numbers go through it as text (`numbers`): a decimal that the patch does not touch keeps its digits. Whether
@@ -7,27 +7,84 @@
 use json_patch::jsonptr::Pointer;
 use json_patch::{PatchErrorKind, PatchOperation};
 use lakefeed_view::json::{self, JsonError};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::change::Version;
 
 use super::created_at;
 
+mod fhirpath;
 mod numbers;
 
-/// The most operations of one JSON Patch.
+pub use fhirpath::Fault;
+
+/// The most operations of one JSON Patch or FHIRPath patch.
 pub const MAX_OPERATIONS: usize = 1000;
 /// What a JSON Patch may copy of any resource; of a longer one it may copy as much as there is.
 const MIN_COPIED_BYTES: usize = 64 * 1024;
 
+/// The kinds of patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKind {
+    /// RFC 6902.
+    Json,
+    /// RFC 7396.
+    Merge,
+    /// FHIR's own: Parameters that name places by FHIRPath.
+    FhirPath,
+}
+
+impl PatchKind {
+    /// What the media type says, or the form where that says only JSON: a list is a JSON Patch, Parameters are a
+    /// FHIRPath patch, any other object is a merge patch. None for a media type that no patch has.
+    pub fn of(media_type: &str, text: &[u8]) -> Option<Self> {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        match media_type.to_ascii_lowercase().as_str() {
+            "application/json-patch+json" => Some(Self::Json),
+            "application/merge-patch+json" => Some(Self::Merge),
+            "application/json" | "application/fhir+json" | "application/json+fhir" => Some(Self::guess(text)),
+            _ => None,
+        }
+    }
+
+    fn guess(text: &[u8]) -> Self {
+        match text.trim_ascii_start().starts_with(b"{") {
+            true if is_parameters(text) => Self::FhirPath,
+            true => Self::Merge,
+            false => Self::Json,
+        }
+    }
+
+    /// Reads a patch of this kind.
+    pub fn read(self, text: &[u8]) -> Result<Patch, PatchRefusal> {
+        match self {
+            Self::Json => Patch::json(text),
+            Self::Merge => Patch::merge(text),
+            Self::FhirPath => Patch::fhirpath(text),
+        }
+    }
+}
+
+fn is_parameters(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        resource_type: Option<String>,
+    }
+    let typed = serde_json::from_slice::<Typed>(text);
+    typed.is_ok_and(|typed| typed.resource_type.as_deref() == Some("Parameters"))
+}
+
 /// A patch that was read and can be applied any number of times.
 #[derive(Clone, Debug)]
-pub struct Patch(Kind);
+pub struct Patch(Read);
 
 #[derive(Clone, Debug)]
-enum Kind {
-    Operations(Vec<PatchOperation>),
+enum Read {
+    Json(Vec<PatchOperation>),
     Merge(Value),
+    FhirPath(Vec<fhirpath::Operation>),
 }
 
 /// What a patch makes of a resource.
@@ -58,10 +115,8 @@ pub enum PatchRefusal {
         /// Which, from 0.
         index: usize,
     },
-    /// PATCH-004. A JSON Patch has too many operations. Send several patches, or the resource by PUT.
-    #[error(
-        "a JSON Patch may have {MAX_OPERATIONS} operations; send several, or PUT the resource [PATCH-004]"
-    )]
+    /// PATCH-004. A patch has too many operations. Send several patches, or the resource by PUT.
+    #[error("a patch may have {MAX_OPERATIONS} operations; send several, or PUT the resource [PATCH-004]")]
     TooMany,
     /// PATCH-005. A merge patch is an object.
     #[error("a merge patch is an object [PATCH-005]")]
@@ -89,15 +144,26 @@ pub enum PatchRefusal {
         /// Which, from 0.
         index: usize,
     },
+    /// An operation of a FHIRPath patch is none, or does not fit the resource. Each fault has a code of its own.
+    #[error("operation {index}: {fault}")]
+    FhirPath {
+        /// Which, from 0.
+        index: usize,
+        /// What is wrong with it.
+        fault: Fault,
+    },
 }
 
 impl PatchRefusal {
     /// Whether the patch itself is wrong, whatever it is applied to.
     pub fn is_of_the_patch(&self) -> bool {
-        matches!(
-            self,
-            Self::Json(_) | Self::NotAList | Self::Operation { .. } | Self::TooMany | Self::NotAnObject
-        )
+        match self {
+            Self::Json(_) | Self::NotAList | Self::Operation { .. } | Self::TooMany | Self::NotAnObject => {
+                true
+            }
+            Self::FhirPath { fault, .. } => fault.is_of_the_patch(),
+            Self::Place { .. } | Self::Test { .. } | Self::Fixed(_) | Self::TooLarge { .. } => false,
+        }
     }
 }
 
@@ -114,15 +180,20 @@ impl Patch {
             serde_json::from_value(operation).map_err(|_| PatchRefusal::Operation { index })
         };
         let operations: Result<_, _> = list.into_iter().enumerate().map(read).collect();
-        Ok(Self(Kind::Operations(operations?)))
+        Ok(Self(Read::Json(operations?)))
     }
 
     /// Reads a merge patch.
     pub fn merge(text: &[u8]) -> Result<Self, PatchRefusal> {
         match parse(text)? {
-            object @ Value::Object(_) => Ok(Self(Kind::Merge(object))),
+            object @ Value::Object(_) => Ok(Self(Read::Merge(object))),
             _ => Err(PatchRefusal::NotAnObject),
         }
+    }
+
+    /// Reads a FHIRPath patch.
+    pub fn fhirpath(text: &[u8]) -> Result<Self, PatchRefusal> {
+        Ok(Self(Read::FhirPath(fhirpath::read(parse(text)?)?)))
     }
 
     /// Applies the patch to a version. The trees that this makes are many times as large as the texts of the version
@@ -133,8 +204,9 @@ impl Patch {
         let mut after = before.clone();
         let copied = answered.len().max(MIN_COPIED_BYTES);
         match &self.0 {
-            Kind::Operations(operations) => apply(operations, &mut after, copied)?,
-            Kind::Merge(patch) => json_patch::merge(&mut after, patch),
+            Read::Json(operations) => apply(operations, &mut after, copied)?,
+            Read::Merge(patch) => json_patch::merge(&mut after, patch),
+            Read::FhirPath(operations) => fhirpath::apply(operations, &mut after)?,
         }
         check_fixed(&before, &after)?;
         let text = numbers::write(&after);

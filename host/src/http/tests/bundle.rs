@@ -1,5 +1,7 @@
 //! 6.2 Bundles.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Answer, Host};
@@ -292,6 +294,48 @@ async fn patches_in_a_transaction_follow_each_other() {
         4,
         "a patch without effect makes no version"
     );
+    host.stop().await;
+}
+
+/// A FHIRPath patch that adds an element to a Patient.
+fn added(name: &str, key: &str, value: &str) -> Value {
+    json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "add"},
+        {"name": "path", "valueString": "Patient"},
+        {"name": "name", "valueString": name},
+        {"name": "value", (key): value},
+    ]}]})
+}
+
+#[tokio::test]
+async fn parameters_in_a_patch_entry_are_a_fhirpath_patch_alone_or_in_a_binary() {
+    let host = Host::start().await;
+    let gender = added("gender", "valueCode", "male");
+    let binary = json!({"resourceType": "Binary", "contentType": "application/fhir+json; charset=utf-8",
+        "data": STANDARD.encode(added("birthDate", "valueDate", "1970-01-01").to_string())});
+    for (kind, id) in [("batch", "b"), ("transaction", "t")] {
+        let url = format!("Patient/{id}");
+        let entries = vec![
+            entry("PUT", &url, patient(id, "Ash")),
+            entry("PATCH", &url, gender.clone()),
+            entry("PATCH", &url, binary.clone()),
+            bare("GET", &url),
+        ];
+        let answer = host.bundle(kind, entries).await;
+        assert_eq!(statuses(&answer), "201 200 200 200", "{kind}");
+        let last = answer.json()["entry"][3]["resource"].clone();
+        assert_eq!(
+            (&last["gender"], &last["birthDate"]),
+            (&json!("male"), &json!("1970-01-01"))
+        );
+    }
+    let again = vec![entry("PATCH", "Patient/t", gender.clone())];
+    assert_eq!(
+        host.bundle("transaction", again.clone()).await.outcome(),
+        "422 processing Bundle.entry[0].resource"
+    );
+    assert_eq!(statuses(&host.bundle("batch", again).await), "422");
+    assert_eq!(host.changes().await.len(), 6);
     host.stop().await;
 }
 

@@ -103,7 +103,11 @@ async fn patch_formats_search_parameters_and_operations_are_told() {
     let json = host.get("/fhir/metadata").await.json();
     assert_eq!(
         json["patchFormat"],
-        serde_json::json!(["application/json-patch+json", "application/merge-patch+json"])
+        serde_json::json!([
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/fhir+json"
+        ])
     );
     let parameters = |resource: &Value| listed(&resource["searchParam"], "name");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! 6.1, the row `patch`: JSON Patch and merge patch.
+//! 6.1, the row `patch`: JSON Patch, merge patch and FHIRPath patch.
 
 use super::{Answer, Host, patient};
 
@@ -35,6 +35,120 @@ async fn patch_takes_json_patch_and_merge_patch_by_their_media_types() {
         .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(host.family().await, "Cedar 3");
+    host.stop().await;
+}
+
+/// A FHIRPath patch of one operation.
+fn fhirpath(kind: &str, parts: &str) -> String {
+    format!(
+        r#"{{"resourceType":"Parameters","parameter":[{{"name":"operation","part":[{{"name":"type","valueCode":"{kind}"}},{parts}]}}]}}"#
+    )
+}
+
+const RENAME: &str =
+    r#"{"name":"path","valueString":"Patient.name[0].family"},{"name":"value","valueString":"Birch"}"#;
+
+#[tokio::test]
+async fn patch_takes_fhirpath_patch_as_parameters_of_any_json_media_type() {
+    let host = Host::start().await;
+    host.put_patient("p", "Ash").await;
+    let rename = fhirpath("replace", RENAME);
+    let answer = host.patch("application/fhir+json", &rename).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["name"][0]["family"], "Birch");
+    assert_eq!(host.family().await, "Birch 2");
+    let answer = host
+        .patch("application/json; charset=utf-8", &format!(" {rename}"))
+        .await;
+    assert_eq!(answer.status, 200, "nothing to change: {}", answer.text());
+    assert_eq!(host.family().await, "Birch 2");
+    let delete = fhirpath("delete", r#"{"name":"path","valueString":"Patient.birthDate"}"#);
+    assert_eq!(host.patch("application/fhir+json", &delete).await.status, 200);
+    assert_eq!(host.family().await, "Birch 2");
+    // A merge patch says so, or is no Parameters.
+    let answer = host.patch("application/merge-patch+json", &rename).await;
+    assert_eq!(answer.outcome(), "422 business-rule Resource.resourceType");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn patch_refuses_a_fhirpath_patch_that_is_none_or_does_not_fit() {
+    let host = Host::start().await;
+    host.put_patient("p", "Secret").await;
+    for (body, expect) in [
+        (
+            fhirpath("replace", r#"{"name":"path","valueString":"Patient."}"#),
+            "400 structure",
+        ),
+        (fhirpath("remove", RENAME), "400 structure"),
+        (
+            fhirpath("replace", &RENAME.replace("[0]", "[7]")),
+            "422 processing",
+        ),
+        (
+            fhirpath("replace", &RENAME.replace("family", "famly")),
+            "422 processing",
+        ),
+        (
+            fhirpath(
+                "replace",
+                &RENAME.replace("valueString\":\"Birch", "valueBoolean\":\"true"),
+            ),
+            "422 processing",
+        ),
+        (
+            fhirpath(
+                "replace",
+                r#"{"name":"path","valueString":"Patient.id"},{"name":"value","valueId":"q"}"#,
+            ),
+            "422 business-rule Resource.id",
+        ),
+        (
+            fhirpath(
+                "add",
+                r#"{"name":"path","valueString":"Patient"},{"name":"name","valueString":"birthDate"},{"name":"value","valueDate":"yesterday"}"#,
+            ),
+            "422 value Patient.birthDate",
+        ),
+    ] {
+        let answer = host.patch("application/fhir+json", &body).await;
+        assert_eq!(answer.outcome(), expect, "{}", answer.text());
+        assert!(!answer.text().contains("Secret"));
+    }
+    assert_eq!(host.family().await, "Secret 1");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn patch_takes_fhirpath_patch_of_a_definition_and_by_criteria() {
+    let host = Host::start().await;
+    host.put_identified("p", "1").await;
+    let gender = r#"{"name":"path","valueString":"Patient"},{"name":"name","valueString":"gender"},{"name":"value","valueCode":"female"}"#;
+    let answer = host
+        .ask(
+            "PATCH /fhir/Patient?identifier=urn:s%7C1",
+            &fhirpath("add", gender),
+        )
+        .await;
+    assert_eq!(
+        (answer.status, answer.json()["gender"].as_str()),
+        (200, Some("female")),
+        "{}",
+        answer.text()
+    );
+    let view = r#"{"resourceType":"ViewDefinition","name":"v","status":"active","resource":"Patient","select":[{"column":[{"name":"id","path":"id"}]}]}"#;
+    assert_eq!(host.ask("PUT /fhir/ViewDefinition/v", view).await.status, 201);
+    let resource = |resource: &str| {
+        fhirpath(
+            "replace",
+            &format!(
+                r#"{{"name":"path","valueString":"ViewDefinition.resource"}},{{"name":"value","valueCode":"{resource}"}}"#
+            ),
+        )
+    };
+    let path = "PATCH /fhir/ViewDefinition/v";
+    assert_eq!(host.ask(path, &resource("Patiend")).await.status, 422);
+    assert_eq!(host.ask(path, &resource("Group")).await.status, 200);
     host.stop().await;
 }
 
@@ -77,10 +191,7 @@ async fn patch_that_is_not_an_array_is_400_as_json_patch() {
 async fn patch_of_another_kind_is_415_and_names_those_that_are_taken() {
     let host = Host::start().await;
     host.put_patient("p", "Ash").await;
-    let parameters = r#"{"resourceType":"Parameters","parameter":[{"name":"operation"}]}"#;
     for (media_type, body) in [
-        ("application/fhir+json", parameters),
-        ("application/json", parameters),
         ("application/xml-patch+xml", "<diff/>"),
         ("application/fhir+xml", "<Parameters/>"),
         ("text/plain", REPLACE),
@@ -90,7 +201,7 @@ async fn patch_of_another_kind_is_415_and_names_those_that_are_taken() {
         assert!(answer.text().contains("application/merge-patch+json"));
         assert_eq!(
             answer.header("accept-patch"),
-            "application/json-patch+json, application/merge-patch+json"
+            "application/json-patch+json, application/merge-patch+json, application/fhir+json"
         );
     }
     host.stop().await;

@@ -68,7 +68,9 @@ pub enum BundleRefusal {
     #[error("there is no such resource to patch [INTAKE-044]")]
     NothingToPatch,
     /// INTAKE-045. The patch is of another kind than those that are taken.
-    #[error("a patch is a JSON Patch, an object to be merged, or a Binary with one of them [INTAKE-045]")]
+    #[error(
+        "a patch is a JSON Patch, an object to be merged, a FHIRPath patch as Parameters, or a Binary with one of them [INTAKE-045]"
+    )]
     PatchKind,
     /// The patch is none, or cannot be applied.
     #[error(transparent)]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::change::{Body, Interaction, ResourceKey, Version};
-use crate::intake::patch::{Patch, Patched};
+use crate::intake::patch::{Patch, PatchKind, Patched};
 use crate::intake::{self, Intake, created_at};
 use crate::log::{Action, Finding, Log, LogError, Precondition, Refused, Write};
 
@@ -433,21 +433,9 @@ impl One<'_> {
         let refused = |refusal: BundleRefusal| self.at("resource", refusal);
         let (media_type, text) =
             super::patch_of(self.resource()?).ok_or_else(|| refused(BundleRefusal::PatchKind))?;
-        let read = match media_type.as_str() {
-            "application/json-patch+json" => Patch::json(&text),
-            "application/merge-patch+json" => Patch::merge(&text),
-            "application/json" if text.starts_with(b"[") => Patch::json(&text),
-            "application/json" if !is_parameters(&text) => Patch::merge(&text),
-            _ => return Err(refused(BundleRefusal::PatchKind)),
-        };
-        read.map_err(|refusal| refused(refusal.into()))
+        let kind = PatchKind::of(&media_type, &text).ok_or_else(|| refused(BundleRefusal::PatchKind))?;
+        kind.read(&text).map_err(|refusal| refused(refusal.into()))
     }
-}
-
-/// Whether a text is a FHIRPath patch.
-fn is_parameters(text: &[u8]) -> bool {
-    let body = Body::parse(text);
-    body.is_ok_and(|body| body.resource_type() == "Parameters")
 }
 
 /// Whether a write that was decided here was refused because others wrote meanwhile, so that deciding again helps.

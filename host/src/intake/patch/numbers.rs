@@ -34,6 +34,21 @@ pub(super) fn write(value: &Value) -> Vec<u8> {
     written
 }
 
+/// A number of these digits.
+pub(super) fn of(digits: &str) -> Value {
+    Value::String(format!("{MARK}{digits}"))
+}
+
+/// The digits of a number.
+pub(super) fn digits(value: &Value) -> Option<&str> {
+    value.as_str()?.strip_prefix(MARK)
+}
+
+/// A text, which a number is not, though both are strings in the tree.
+pub(super) fn text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.starts_with(MARK))
+}
+
 /// Whether two values say the same: numbers by their value, all else to the letter.
 pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
