@@ -83,6 +83,11 @@ impl Place {
             "28P01" | "28000" => url(
                 "names a user whom the server does not let in; look at the password and the server's rules",
             ),
+            // What a pooler answers to a setting that it does not pass on.
+            "08P01" => unavailable(
+                "what answers does not take this host's settings, as poolers do; name the server itself, or a pooler in \
+                 session mode that passes `options` on",
+            ),
             "53300" => unavailable("the server has no connection left; raise its `max_connections`"),
             "53200" => {
                 unavailable("the server is out of memory or locks; raise its `max_locks_per_transaction`")
@@ -189,6 +194,7 @@ mod tests {
         check("57P01", "LOG-005");
         check("57P03", "restarting");
         check("08006", "LOG-005");
+        check("08P01", "pooler");
         check("53300", "max_connections");
         check("53200", "max_locks_per_transaction");
         check("40P01", "LOG-005");
