@@ -34,6 +34,7 @@ mod announce;
 mod changes;
 mod edit;
 mod fault;
+mod history;
 mod horizon;
 mod host;
 mod identity;
@@ -295,13 +296,13 @@ impl Log for PostgresLog {
 
     async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError> {
         let width = self.shared.width;
-        self.found(read::history(key, page, width, &mut *self.intake().await?))
+        self.found(history::history(key, page, width, &mut *self.intake().await?))
             .await
     }
 
     async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError> {
         let width = self.shared.width;
-        self.found(read::type_history(
+        self.found(history::type_history(
             resource_type,
             page,
             width,
@@ -311,7 +312,7 @@ impl Log for PostgresLog {
     }
 
     async fn history_len(&self, key: &ResourceKey) -> Result<u64, LogError> {
-        self.found(read::history_len(key, &mut *self.intake().await?))
+        self.found(history::history_len(key, &mut *self.intake().await?))
             .await
     }
 

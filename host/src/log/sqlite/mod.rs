@@ -31,6 +31,7 @@ mod backup;
 mod edit;
 mod fault;
 mod file;
+mod history;
 mod insert;
 mod look;
 mod read;
@@ -180,17 +181,17 @@ impl Log for SqliteLog {
     }
 
     async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError> {
-        let found = read::history(key, page, &mut *self.intake().await?).await;
+        let found = history::history(key, page, &mut *self.intake().await?).await;
         found.map_err(|error| self.fault(error))
     }
 
     async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError> {
-        let found = read::type_history(resource_type, page, &mut *self.intake().await?).await;
+        let found = history::type_history(resource_type, page, &mut *self.intake().await?).await;
         found.map_err(|error| self.fault(error))
     }
 
     async fn history_len(&self, key: &ResourceKey) -> Result<u64, LogError> {
-        let count = read::history_len(key, &mut *self.intake().await?).await;
+        let count = history::history_len(key, &mut *self.intake().await?).await;
         count.map_err(|error| self.fault(error))
     }
 

@@ -5,7 +5,7 @@ use sqlx::Connection;
 use super::{PostgresLog, database, open_when_free};
 use crate::change::{Change, Offset, Sequence, Timestamp};
 use crate::log::postgres::url::{READER, WRITER};
-use crate::log::postgres::{changes, read};
+use crate::log::postgres::{changes, history, read};
 use crate::log::suite::{all_changes, bound, key, page, put, still, topics, version};
 use crate::log::{HistoryPage, Log, ReadBound, Write};
 
@@ -150,7 +150,7 @@ async fn what_is_older_than_a_history_asks_for_is_passed_over_in_the_index() {
     ];
     let query = bound
         .iter()
-        .fold(read::OF_TYPE.to_owned(), |query, (name, value)| {
+        .fold(history::OF_TYPE.to_owned(), |query, (name, value)| {
             query.replace(name, value)
         });
     let mut session = database.url().connect(READER).await.unwrap();
