@@ -4,9 +4,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use crate::change::{Sequence, Version, VersionStatus};
+use crate::change::{Sequence, Timestamp, Version, VersionStatus};
 use crate::intake::created_at;
-use crate::log::HistoryPage;
+use crate::log::{During, HistoryPage, TypeHistory, Which};
 
 use super::ask::{Ask, encode};
 use super::bundle::{Entry, bundle};
@@ -28,17 +28,21 @@ pub(super) async fn history(
     if total == 0 {
         return Err(read::not_found(&key));
     }
-    let versions = app.log.history(&key, page.of_log()).await?;
-    // How many there are since then is not counted.
-    let total = page.since.is_none().then_some(total);
-    Ok(page.answer(ask, &key.to_string(), total, versions))
+    let found = TypeHistory {
+        versions: app.log.history(&key, page.of_log()).await?,
+        stopped_at: None,
+    };
+    // How many of them are asked for is not counted.
+    let total = page.is_of_all().then_some(total);
+    Ok(page.answer(ask, &key.to_string(), total, found))
 }
 
-/// The versions of all resources of a type, newest first, in pages of `_count`.
+/// The versions of all resources of a type, newest first, in pages of `_count`. A page that would cost too much has fewer,
+/// and leads to the next one all the same.
 pub(super) async fn of_type(app: &App, ask: &Ask, resource_type: &str) -> Result<Response, Outcome> {
     let page = Page::of(ask)?;
-    let versions = app.log.type_history(resource_type, page.of_log()).await?;
-    Ok(page.answer(ask, resource_type, None, versions))
+    let found = app.log.type_history(resource_type, page.of_log()).await?;
+    Ok(page.answer(ask, resource_type, None, found))
 }
 
 /// The answer to those who ask for the history of everything.
@@ -53,9 +57,10 @@ pub(super) fn of_system() -> Outcome {
 struct Page {
     count: usize,
     before: Option<Sequence>,
-    since: Option<Period>,
-    /// As it was written, for the links.
-    since_text: String,
+    since: Option<Timestamp>,
+    which: Which,
+    /// What else was asked for, for the links.
+    kept: String,
 }
 
 impl Page {
@@ -63,9 +68,14 @@ impl Page {
     fn of_log(&self) -> HistoryPage {
         HistoryPage {
             before: self.before,
-            since: self.since.map(|period| period.start),
+            since: self.since,
+            which: self.which,
             count: self.count + 1,
         }
+    }
+
+    fn is_of_all(&self) -> bool {
+        self.since.is_none() && self.which == Which::All
     }
 
     fn of(ask: &Ask) -> Result<Self, Outcome> {
@@ -73,21 +83,30 @@ impl Page {
             count: COUNT,
             before: None,
             since: None,
-            since_text: String::new(),
+            which: Which::All,
+            kept: String::new(),
         };
         for (name, value) in &ask.query {
             match name.as_str() {
                 "_count" => page.count = count_of(value)?.max(1),
                 "_before" => page.before = Some(before(value)?),
                 "_since" => {
-                    page.since = Some(since(value)?);
-                    page.since_text.clone_from(value);
+                    page.since = Some(period("_since", value)?.start);
+                    page.keep(name, value);
+                }
+                "_at" => {
+                    page.choose(at(value)?)?;
+                    page.keep(name, value);
+                }
+                "_txid" => {
+                    page.choose(txid(value)?)?;
+                    page.keep(name, value);
                 }
                 name if is_about_the_answer(name) => {}
                 _ => {
                     return Err(Outcome::bad_request(
                         "not-supported",
-                        "a history takes only `_count`, `_since` and the links of its own pages",
+                        "a history takes only `_count`, `_since`, `_at`, `_txid` and the links of its own pages",
                     ));
                 }
             }
@@ -95,19 +114,33 @@ impl Page {
         Ok(page)
     }
 
-    fn answer(&self, ask: &Ask, of: &str, total: Option<u64>, mut versions: Vec<Version>) -> Response {
-        let has_more = versions.len() > self.count;
-        versions.truncate(self.count);
-        let mut first = ask.url(&format!("{of}/_history?_count={}", self.count));
-        if self.since.is_some() {
-            first.push_str(&format!("&_since={}", encode(&self.since_text)));
+    fn keep(&mut self, name: &str, value: &str) {
+        self.kept.push_str(&format!("&{name}={}", encode(value)));
+    }
+
+    fn choose(&mut self, which: Which) -> Result<(), Outcome> {
+        if self.which != Which::All {
+            let text = "a history takes one `_at` or one `_txid`; ask for each on its own";
+            return Err(Outcome::bad_request("not-supported", text));
         }
+        self.which = which;
+        Ok(())
+    }
+
+    fn answer(&self, ask: &Ask, of: &str, total: Option<u64>, found: TypeHistory) -> Response {
+        let mut versions = found.versions;
+        let mut next = found.stopped_at;
+        if versions.len() > self.count {
+            versions.truncate(self.count);
+            next = versions.last().map(|last| last.sequence);
+        }
+        let first = ask.url(&format!("{of}/_history?_count={}{}", self.count, self.kept));
         let here = self
             .before
             .map_or_else(|| first.clone(), |before| format!("{first}&_before={before}"));
         let mut links = vec![("self", here), ("first", first.clone())];
-        if let (true, Some(last)) = (has_more, versions.last()) {
-            links.push(("next", format!("{first}&_before={}", last.sequence)));
+        if let Some(next) = next {
+            links.push(("next", format!("{first}&_before={next}")));
         }
         let entries: Vec<Entry> = versions.iter().map(|version| entry(ask, version)).collect();
         respond::fhir(StatusCode::OK, bundle("history", total, &links, &entries))
@@ -121,9 +154,26 @@ fn before(value: &str) -> Result<Sequence, Outcome> {
         .map_err(|_| Outcome::bad_request("value", "`_before` is a version number"))
 }
 
-fn since(value: &str) -> Result<Period, Outcome> {
-    let text = "`_since` is an instant, such as 2026-04-01T10:00:00Z, or a date";
-    Period::parse(value).ok_or_else(|| Outcome::bad_request("value", text))
+/// The versions that were current at some time of a date, or of a time of whatever precision.
+fn at(value: &str) -> Result<Which, Outcome> {
+    let period = period("_at", value)?;
+    Ok(Which::Current(During {
+        from: period.start,
+        before: period.end,
+    }))
+}
+
+/// The version that a transaction made: one sequence numbers transactions and versions alike.
+fn txid(value: &str) -> Result<Which, Outcome> {
+    value
+        .parse()
+        .map(|number| Which::Numbered(Sequence(number)))
+        .map_err(|_| Outcome::bad_request("value", "`_txid` is a version number"))
+}
+
+fn period(name: &str, value: &str) -> Result<Period, Outcome> {
+    let text = || format!("`{name}` is an instant, such as 2026-04-01T10:00:00Z, or a date");
+    Period::parse(value).ok_or_else(|| Outcome::bad_request("value", text()))
 }
 
 /// An entry; a deleted version repeats the resource, as it does in Aidbox.

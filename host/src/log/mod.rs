@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::change::{Body, Change, Interaction, Offset, ResourceKey, Sequence, Source, Timestamp, Version};
 
 mod destination;
+mod during;
 mod edit;
 mod error;
 mod look;
@@ -34,7 +35,10 @@ pub use destination::{
 pub use error::LogError;
 pub use look::Look;
 pub use open::{StoreUrl, open, open_retaining};
-pub use search::{Finding, HistoryPage, Lookup, MOST_BEARERS, Place, Search, SearchOrder, Token};
+pub use search::{
+    During, Finding, HistoryPage, Lookup, MOST_BEARERS, MOST_LOOKED_AT, Place, Search, SearchOrder, Token,
+    TypeHistory, Which,
+};
 
 /// Where a store reads the time; handed in, so that a test can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -90,7 +94,7 @@ pub trait Log: Send + Sync + 'static {
     async fn history_len(&self, key: &ResourceKey) -> Result<u64, LogError>;
 
     /// The versions of all resources of a type, newest first.
-    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError>;
+    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<TypeHistory, LogError>;
 
     /// Living resources of a type; see [`Search`].
     async fn search(&self, search: &Search) -> Result<Vec<Version>, LogError>;

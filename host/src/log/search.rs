@@ -56,15 +56,60 @@ impl Place {
     }
 }
 
-/// Which versions of a history are wanted: newest first, that is by falling sequence.
+/// A page of a history: newest first, that is by falling sequence.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistoryPage {
     /// Older than this version only: the last one of the page before.
     pub before: Option<Sequence>,
     /// Made at this time or later.
     pub since: Option<Timestamp>,
+    /// Which of them.
+    pub which: Which,
     /// At most this many.
     pub count: usize,
+}
+
+impl HistoryPage {
+    /// Whether a version that is one of [`which`](Self::which) is on this page or a later one.
+    pub(super) fn has(&self, version: &Version) -> bool {
+        self.before.is_none_or(|before| version.sequence < before)
+            && self.since.is_none_or(|since| version.last_updated >= since)
+    }
+}
+
+/// Which versions a history is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that were current at some time of a period.
+    Current(During),
+    /// The one of this number.
+    Numbered(Sequence),
+}
+
+/// A period. A version is current from when it was made, and no longer once the next one is made; a deleted version is
+/// current like others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct During {
+    /// Its beginning, which belongs to it.
+    pub from: Timestamp,
+    /// Its end, which does not.
+    pub before: Timestamp,
+}
+
+/// How many versions a page of a type's history looks at, at most, to find those that were current during a period.
+pub const MOST_LOOKED_AT: usize = 20_000;
+
+/// A page of a type's history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypeHistory {
+    /// Newest first.
+    pub versions: Vec<Version>,
+    /// Where it stopped with fewer than were asked for, because it had looked at [`MOST_LOOKED_AT`]: the next page is
+    /// the one before this version.
+    pub stopped_at: Option<Sequence>,
 }
 
 /// A number made of a value by which resources are looked up, such as an identifier's.

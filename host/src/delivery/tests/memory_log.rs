@@ -13,7 +13,8 @@ use crate::change::{
 };
 use crate::log::{
     Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
-    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, Write, WriteError, Written,
+    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, TypeHistory, Write, WriteError,
+    Written,
 };
 
 /// The id of the one destination and of the one topic.
@@ -400,7 +401,7 @@ impl Log for MemoryLog {
     async fn history(&self, _: &ResourceKey, _: HistoryPage) -> Result<Vec<Version>, LogError> {
         unreachable!()
     }
-    async fn type_history(&self, _: &str, _: HistoryPage) -> Result<Vec<Version>, LogError> {
+    async fn type_history(&self, _: &str, _: HistoryPage) -> Result<TypeHistory, LogError> {
         unreachable!()
     }
     async fn look_up(&self, _: &Lookup, _: usize) -> Result<Vec<Version>, LogError> {

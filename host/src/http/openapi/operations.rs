@@ -65,6 +65,12 @@ const SEARCH: &[(&str, &str, &str)] = &[
 const HISTORY: &[(&str, &str, &str)] = &[
     ("_count", "Count", "versions on a page, at most 1000"),
     ("_since", "Text", "an instant: versions made then or later"),
+    (
+        "_at",
+        "Text",
+        "an instant or a date: versions that were current at some time of it",
+    ),
+    ("_txid", "Text", "a version number: this version"),
 ];
 
 const CRITERIA: &[(&str, &str, &str)] = &[

@@ -79,10 +79,79 @@ async fn history_begins_at_since() {
     );
     assert_eq!(host.told("/fhir/Patient/_history?_since=2999").await.len(), 0);
     assert_eq!(host.told("/fhir/Patient/_history?_since=2000-01").await.len(), 3);
-    for query in ["_since=yesterday", "_at=2026", "_txid=7", "_count=x"] {
+    for query in [
+        "_since=yesterday",
+        "_at=now",
+        "_at=",
+        "_txid=x",
+        "_txid=-1",
+        "_at=2026&_txid=7",
+        "_at=2026&_at=2027",
+        "_count=x",
+        "_sort=_lastUpdated",
+    ] {
         let answer = host.get(&format!("/fhir/Patient/_history?{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
     }
+    host.stop().await;
+}
+
+impl Host {
+    /// When the newest version of a patient was made.
+    async fn last_updated(&self, id: &str) -> String {
+        let json = self.get(&format!("/fhir/Patient/{id}")).await.json();
+        json["meta"]["lastUpdated"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn history_at_holds_the_versions_that_were_current_then() {
+    let host = Host::start().await;
+    host.put_patient("a", "Ash").await;
+    host.put_patient("b", "Birch").await;
+    host.put_patient("a", "Cedar").await;
+    let at = host.last_updated("a").await;
+    host.ask("DELETE /fhir/Patient/a", "").await;
+    host.put_patient("b", "Dogwood").await;
+    let told = async |path: &str, at: &str| host.told(&format!("/fhir/Patient{path}_at={at}")).await;
+    assert_eq!(told("/a/_history?", &at).await, ["PUT a Cedar"]);
+    let of_type = ["PUT a Cedar", "POST b Birch"];
+    assert_eq!(told("/_history?", &at).await, of_type);
+    assert_eq!(told("/_history?_count=1&", &at).await, of_type);
+    let offset = at.replace('Z', "%2B00:00");
+    assert_eq!(told("/_history?", &offset).await, of_type);
+    assert_eq!(told("/a/_history?", "2000").await.len(), 0);
+    assert_eq!(told("/_history?", "2000-01").await.len(), 0);
+    // The delete is current from then on.
+    assert_eq!(told("/a/_history?", "2999").await, ["DELETE a Cedar"]);
+    assert_eq!(
+        told("/_history?", "2999").await,
+        ["PUT b Dogwood", "DELETE a Cedar"]
+    );
+    let year = &at[..4];
+    assert_eq!(told("/a/_history?_count=1&", year).await.len(), 3);
+    assert_eq!(told("/_history?_count=2&", year).await.len(), 5);
+    assert_eq!(
+        host.get(&format!("/fhir/Patient/nobody/_history?_at={at}"))
+            .await
+            .status,
+        404
+    );
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn history_of_a_txid_is_the_version_that_it_made() {
+    let host = Host::start().await;
+    let first = host.put_patient("a", "Ash").await;
+    let other = host.put_patient("b", "Birch").await;
+    host.put_patient("a", "Cedar").await;
+    let told = async |path: &str, txid: &str| host.told(&format!("/fhir{path}/_history?_txid={txid}")).await;
+    assert_eq!(told("/Patient/a", &first).await, ["POST a Ash"]);
+    assert_eq!(told("/Patient", &other).await, ["POST b Birch"]);
+    assert_eq!(told("/Patient/a", &other).await.len(), 0);
+    assert_eq!(told("/Observation", &other).await.len(), 0);
+    assert_eq!(told("/Patient", "999").await.len(), 0);
     host.stop().await;
 }
 

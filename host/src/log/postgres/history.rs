@@ -2,10 +2,11 @@
 
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::super::HistoryPage;
+use super::super::during::{self, Mark, Marks, Walked};
+use super::super::{HistoryPage, TypeHistory, Which};
 use super::partition::{self, Width};
-use super::read::{newest, one_row, versions};
-use super::row::{integer, limit, log_columns, natural, previous, version};
+use super::read::{newest, one_row, one_version, versions};
+use super::row::{get, integer, limit, log_columns, maybe_natural, natural, previous, version};
 use crate::change::{ResourceKey, Sequence, Version};
 
 /// A resource's versions, newest first: the chain of `previous` from the newest one on, or from `before` when that is
@@ -16,7 +17,12 @@ pub(super) async fn history(
     width: Width,
     connection: &mut PgConnection,
 ) -> Result<Vec<Version>, sqlx::Error> {
-    let mut next = history_start(wanted, page.before, connection).await?;
+    let from = match page.which {
+        Which::Numbered(number) => return numbered(wanted, number, page, connection).await,
+        Which::Current(during) => Some(during.from),
+        Which::All => None,
+    };
+    let mut next = history_start(wanted, page, width, connection).await?;
     let mut found = Vec::new();
     while let Some(sequence) = next {
         let rows = chain(sequence, page.count - found.len(), width, connection).await?;
@@ -26,8 +32,13 @@ pub(super) async fn history(
             if page.since.is_some_and(|since| version.last_updated < since) {
                 return Ok(found);
             }
-            if page.before.is_none_or(|before| version.sequence < before) {
+            // What came before this one was no longer current.
+            let is_last = from.is_some_and(|from| version.last_updated <= from);
+            if page.has(&version) {
                 found.push(version);
+            }
+            if is_last {
+                return Ok(found);
             }
             next = previous(row)?.map(|sequence| sequence.0);
         }
@@ -38,18 +49,80 @@ pub(super) async fn history(
     Ok(found)
 }
 
+/// The version of a number, where it is on the page.
+async fn numbered(
+    wanted: &ResourceKey,
+    number: Sequence,
+    page: HistoryPage,
+    connection: &mut PgConnection,
+) -> Result<Vec<Version>, sqlx::Error> {
+    let version = one_version(wanted, number, connection).await?;
+    Ok(version.into_iter().filter(|version| page.has(version)).collect())
+}
+
 /// The first version of a page of a history, or a newer one.
 async fn history_start(
     wanted: &ResourceKey,
-    before: Option<Sequence>,
+    page: HistoryPage,
+    width: Width,
     connection: &mut PgConnection,
 ) -> Result<Option<u64>, sqlx::Error> {
-    if let Some(before) = before
-        && let Some(row) = one_row(wanted, before, connection).await?
+    let before = match page.before {
+        Some(before) => one_row(wanted, before, connection).await?,
+        None => None,
+    };
+    let start = match &before {
+        Some(row) => previous(row)?.map(|sequence| sequence.0),
+        None => newest(wanted, connection).await?,
+    };
+    let (Which::Current(during), Some(start)) = (page.which, start) else {
+        return Ok(start);
+    };
+    if let Some(row) = &before
+        && version(row)?.last_updated <= during.from
     {
-        return Ok(previous(&row)?.map(|sequence| sequence.0));
+        return Ok(None);
     }
-    newest(wanted, connection).await
+    // What was made when the period was over was not current in it.
+    Ok(walk(start, during.before.0 - 1, width, connection)
+        .await?
+        .sequence)
+}
+
+/// Walks back to the first version that was made at a time or before it, partition by partition.
+async fn walk(
+    newest: u64,
+    at: i64,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<Walked, sqlx::Error> {
+    let (mut walked, mut next) = (Walked::default(), Some(newest));
+    while let Some(sequence) = next {
+        let (first, behind) = width.around(sequence);
+        let row = sqlx::query(
+            "WITH RECURSIVE chain (sequence, previous, last_updated) AS ( \
+               SELECT c.sequence, c.previous, c.last_updated FROM lakefeed.log c WHERE c.sequence = $1 \
+               UNION ALL \
+               SELECT p.sequence, p.previous, p.last_updated \
+                 FROM chain c JOIN lakefeed.log p ON p.sequence = c.previous \
+                 WHERE c.last_updated > $4 AND p.sequence >= $2 AND p.sequence < $3) \
+             SELECT sequence, previous, last_updated <= $4, count(*) OVER () FROM chain ORDER BY sequence LIMIT 1",
+        )
+        .bind(integer(sequence))
+        .bind(first)
+        .bind(behind)
+        .bind(at)
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(last) = row else { break };
+        walked.looked_at += usize::try_from(natural(&last, 3)?).unwrap_or(usize::MAX);
+        if get(&last, 2)? {
+            walked.sequence = Some(natural(&last, 0)?);
+            break;
+        }
+        next = maybe_natural(&last, 1)?;
+    }
+    Ok(walked)
 }
 
 /// A chain of versions within one partition, newest first.
@@ -79,23 +152,48 @@ async fn chain(
     .await
 }
 
-/// The versions of all resources of a type, newest first: partition by partition. First their sequences, by an index
-/// that also holds their times, so that what is older than a page asks for is not read.
+/// The versions of all resources of a type, newest first.
 pub(super) async fn type_history(
     resource_type: &str,
     page: HistoryPage,
     width: Width,
     connection: &mut PgConnection,
-) -> Result<Vec<Version>, sqlx::Error> {
+) -> Result<TypeHistory, sqlx::Error> {
+    let (sequences, stopped_at) = match page.which {
+        Which::All => return all_of_type(resource_type, page, width, connection).await,
+        Which::Numbered(number) => (vec![integer(number.0)], None),
+        Which::Current(during) => {
+            let mut marks = TypeMarks {
+                resource_type,
+                width,
+                connection,
+            };
+            let found = during::find(page, during, &mut marks).await?;
+            (found.sequences, found.stopped_at)
+        }
+    };
+    let mut versions = versions(&sequences, connection).await?;
+    versions.retain(|version| version.key.resource_type() == resource_type && page.has(version));
+    Ok(TypeHistory { versions, stopped_at })
+}
+
+/// Partition by partition: first the sequences, by an index that also holds their times, so that what is older than a
+/// page asks for is not read.
+async fn all_of_type(
+    resource_type: &str,
+    page: HistoryPage,
+    width: Width,
+    connection: &mut PgConnection,
+) -> Result<TypeHistory, sqlx::Error> {
     let before = page.before.map_or(i64::MAX, |before| integer(before.0));
     let since = page.since.map_or(i64::MIN, |since| since.0);
+    let mut history = TypeHistory::default();
     // A resource's newest version is its latest, so where none of these is new enough, nothing is.
     if page.since.is_some() && !was_updated(resource_type, since, connection).await? {
-        return Ok(Vec::new());
+        return Ok(history);
     }
-    let mut found = Vec::new();
     for partition in partition::downwards(before, connection).await? {
-        if found.len() >= page.count {
+        if history.versions.len() >= page.count {
             break;
         }
         let (first, behind) = width.around(partition);
@@ -104,12 +202,12 @@ pub(super) async fn type_history(
             .bind(first)
             .bind(behind.min(before))
             .bind(since)
-            .bind(limit(page.count - found.len()))
+            .bind(limit(page.count - history.versions.len()))
             .fetch_all(&mut *connection)
             .await?;
-        found.extend(versions(&sequences, connection).await?);
+        history.versions.extend(versions(&sequences, connection).await?);
     }
-    Ok(found)
+    Ok(history)
 }
 
 /// The newest sequences of a type's versions in one partition.
@@ -143,4 +241,62 @@ pub(super) async fn history_len(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map_or(Ok(0), |row| natural(row, 0))
+}
+
+/// The rows of one type.
+struct TypeMarks<'a> {
+    resource_type: &'a str,
+    width: Width,
+    connection: &'a mut PgConnection,
+}
+
+impl Marks for TypeMarks<'_> {
+    async fn below(&mut self, below: u64, count: usize) -> Result<Vec<Mark>, sqlx::Error> {
+        let below = integer(below);
+        let mut found = Vec::new();
+        for partition in partition::downwards(below, self.connection).await? {
+            let (first, behind) = self.width.around(partition);
+            let rows = sqlx::query(
+                "SELECT l.id, l.sequence, l.last_updated FROM lakefeed.log l \
+                 WHERE l.resource_type = $1 AND l.sequence >= $2 AND l.sequence < $3 \
+                 ORDER BY l.sequence DESC LIMIT $4",
+            )
+            .bind(self.resource_type)
+            .bind(first)
+            .bind(behind.min(below))
+            .bind(limit(count - found.len()))
+            .fetch_all(&mut *self.connection)
+            .await?;
+            for row in &rows {
+                found.push(mark(row)?);
+            }
+            if found.len() >= count {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn newest(&mut self, ids: Vec<String>) -> Result<Vec<Mark>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT id, sequence, last_updated FROM lakefeed.resource WHERE resource_type = $1 AND id = ANY($2)",
+        )
+        .bind(self.resource_type)
+        .bind(ids)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(mark).collect()
+    }
+
+    async fn walk(&mut self, from: u64, at: i64) -> Result<Walked, sqlx::Error> {
+        walk(from, at, self.width, self.connection).await
+    }
+}
+
+fn mark(row: &PgRow) -> Result<Mark, sqlx::Error> {
+    Ok(Mark {
+        id: get(row, 0)?,
+        sequence: natural(row, 1)?,
+        last_updated: get(row, 2)?,
+    })
 }

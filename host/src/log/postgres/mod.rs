@@ -26,7 +26,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::edit::{Edit, Edited, Failed, Held};
 use super::{
     Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HeldBack,
-    HistoryPage, LastError, Log, LogError, Lookup, ReadBound, Search, Write, WriteError, Written,
+    HistoryPage, LastError, Log, LogError, Lookup, ReadBound, Search, TypeHistory, Write, WriteError,
+    Written,
 };
 use crate::change::{Change, Offset, ResourceKey, Retention, Sequence, Version};
 
@@ -300,7 +301,7 @@ impl Log for PostgresLog {
             .await
     }
 
-    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError> {
+    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<TypeHistory, LogError> {
         let width = self.shared.width;
         self.found(history::type_history(
             resource_type,

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::edit::{Edit, Edited, Held};
 use super::{
     Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
-    LastError, Log, LogError, Lookup, ReadBound, Search, Write, WriteError, Written,
+    LastError, Log, LogError, Lookup, ReadBound, Search, TypeHistory, Write, WriteError, Written,
 };
 use crate::change::{Change, Offset, ResourceKey, Sequence, Version};
 
@@ -185,7 +185,7 @@ impl Log for SqliteLog {
         found.map_err(|error| self.fault(error))
     }
 
-    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<Vec<Version>, LogError> {
+    async fn type_history(&self, resource_type: &str, page: HistoryPage) -> Result<TypeHistory, LogError> {
         let found = history::type_history(resource_type, page, &mut *self.intake().await?).await;
         found.map_err(|error| self.fault(error))
     }

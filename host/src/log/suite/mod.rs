@@ -14,6 +14,7 @@ use crate::change::{Body, Change, Matched, Offset, ResourceKey, Sequence, Timest
 pub(crate) mod changes;
 pub(crate) mod crashes;
 pub(crate) mod destinations;
+pub(crate) mod history;
 pub(crate) mod resources;
 pub(crate) mod search;
 
@@ -45,6 +46,10 @@ macro_rules! log_suite {
             search: search_finds_the_living_by_id_and_pages,
             search: search_by_update_gives_each_once_in_order_over_its_pages,
             search: a_types_history_holds_all_its_versions_newest_first,
+            history: a_version_is_current_from_when_it_was_made_until_the_next_one_is,
+            history: what_was_current_in_a_period_is_paged_in_both_histories,
+            history: a_page_of_a_period_stops_where_it_has_looked_at_enough,
+            history: a_history_finds_the_version_of_a_number,
             search: a_lookup_finds_the_living_by_the_tokens_of_their_newest_version,
             search: a_write_that_was_decided_by_a_lookup_is_refused_when_it_finds_others,
             search: of_callers_that_found_nothing_and_create_one_succeeds,
@@ -167,8 +172,8 @@ pub(crate) async fn all_changes(log: &dyn Log, after: Offset) -> Vec<Change> {
 pub(crate) fn page(before: Option<Sequence>, count: usize) -> HistoryPage {
     HistoryPage {
         before,
-        since: None,
         count,
+        ..HistoryPage::default()
     }
 }
 

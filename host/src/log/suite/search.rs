@@ -108,16 +108,26 @@ pub(crate) async fn a_types_history_holds_all_its_versions_newest_first(stores: 
         hands.set(time);
         log.write(vec![write]).await.unwrap();
     }
-    let all = log.type_history("Patient", page(None, 10)).await.unwrap();
+    let all = log
+        .type_history("Patient", page(None, 10))
+        .await
+        .unwrap()
+        .versions;
     let contents: Vec<String> = all.iter().map(content).collect();
     assert_eq!(contents, ["1", "2", "1"]);
     let older = page(Some(all[0].sequence), 1);
-    assert_eq!(log.type_history("Patient", older).await.unwrap(), all[1..2]);
+    assert_eq!(
+        log.type_history("Patient", older).await.unwrap().versions,
+        all[1..2]
+    );
     let since = HistoryPage {
         since: Some(Timestamp(20)),
         ..page(None, 10)
     };
-    assert_eq!(log.type_history("Patient", since).await.unwrap(), all[..2]);
+    assert_eq!(
+        log.type_history("Patient", since).await.unwrap().versions,
+        all[..2]
+    );
     assert_eq!(log.history(&key("a"), since).await.unwrap(), all[..1]);
 }
 

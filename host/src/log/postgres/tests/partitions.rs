@@ -7,7 +7,7 @@ use crate::change::{Change, Offset, Sequence, Timestamp};
 use crate::log::postgres::url::{READER, WRITER};
 use crate::log::postgres::{changes, history, read};
 use crate::log::suite::{all_changes, bound, key, page, put, still, topics, version};
-use crate::log::{HistoryPage, Log, ReadBound, Write};
+use crate::log::{During, HistoryPage, Log, ReadBound, Which, Write};
 
 /// So narrow that each test has many.
 const WIDTH: u64 = 16;
@@ -69,13 +69,18 @@ async fn histories_cross_partitions(log: &PostgresLog, all: &[Change]) {
     let newest_first: Vec<Sequence> = all.iter().rev().map(|change| change.version.sequence).collect();
     let mut sorted = newest_first.clone();
     sorted.sort_by(|one, other| other.cmp(one));
-    let of_type = log.type_history("Patient", page(None, 1_000)).await.unwrap();
+    let of_type = log
+        .type_history("Patient", page(None, 1_000))
+        .await
+        .unwrap()
+        .versions;
     let seen: Vec<Sequence> = of_type.iter().map(|version| version.sequence).collect();
     assert_eq!(seen, sorted);
     let page_behind = log
         .type_history("Patient", page(Some(sorted[99]), 50))
         .await
-        .unwrap();
+        .unwrap()
+        .versions;
     assert_eq!(page_behind, of_type[100..150]);
     let of_p0: Vec<_> = of_type
         .iter()
@@ -93,6 +98,25 @@ async fn histories_cross_partitions(log: &PostgresLog, all: &[Change]) {
         ..page(None, 1_000)
     };
     assert_eq!(log.history(&key("p0"), since).await.unwrap(), of_p0[..31]);
+    let during = |newest: usize, oldest: usize| HistoryPage {
+        which: Which::Current(During {
+            from: of_p0[oldest].last_updated,
+            before: Timestamp(of_p0[newest].last_updated.0 + 1),
+        }),
+        ..page(None, 1_000)
+    };
+    let current = log.history(&key("p0"), during(20, 60)).await.unwrap();
+    assert_eq!(current, of_p0[20..=60]);
+    let of_type = log
+        .type_history("Patient", during(20, 60))
+        .await
+        .unwrap()
+        .versions;
+    let of_one: Vec<_> = of_type
+        .iter()
+        .filter(|version| version.key == key("p0"))
+        .collect();
+    assert_eq!(of_one, current.iter().collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +164,7 @@ async fn what_is_older_than_a_history_asks_for_is_passed_over_in_the_index() {
         since: Some(Timestamp(i64::MAX)),
         ..page(None, 10)
     };
-    assert_eq!(log.type_history("Patient", later).await.unwrap(), []);
+    assert_eq!(log.type_history("Patient", later).await.unwrap().versions, []);
     let bound = [
         ("$1", "'Patient'"),
         ("$2", "0"),

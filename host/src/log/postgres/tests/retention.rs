@@ -175,7 +175,11 @@ async fn what_every_destination_has_gives_way_but_for_newest_versions() {
         .collect();
     assert_eq!(first, [before[1].version.sequence], "only the delete is left");
     assert_eq!(log.history_len(&key("first")).await.unwrap(), 2);
-    let of_type = log.type_history("Patient", page(None, 1_000)).await.unwrap();
+    let of_type = log
+        .type_history("Patient", page(None, 1_000))
+        .await
+        .unwrap()
+        .versions;
     assert_eq!(of_type.len(), after.len());
     let search = Search {
         resource_type: "Patient".to_owned(),
