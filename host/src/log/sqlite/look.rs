@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::super::{DestinationRecord, LogError, Search};
 use super::backup::{check_schema, connect};
 use super::fault::Place;
-use super::{edit, read};
+use super::{changes, edit, read};
 use crate::change::{Offset, Version};
 
 /// An open look. What it answers is each time as of that moment.
@@ -46,7 +46,7 @@ impl Look {
 
     /// How many changes after an offset a topic wanted.
     pub async fn count_changes(&mut self, after: Offset, topic: &str) -> Result<u64, LogError> {
-        read::count_changes(after, topic, &mut self.connection)
+        changes::count_changes(after, topic, &mut self.connection)
             .await
             .map_err(|error| self.place.fault(&error))
     }

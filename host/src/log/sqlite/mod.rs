@@ -28,6 +28,7 @@ use super::{
 use crate::change::{Change, Offset, ResourceKey, Sequence, Version};
 
 mod backup;
+mod changes;
 mod edit;
 mod fault;
 mod file;
@@ -211,12 +212,12 @@ impl Log for SqliteLog {
     }
 
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError> {
-        let changes = read::changes(after, bound, &mut *self.delivery().await?).await;
+        let changes = changes::changes(after, bound, &mut *self.delivery().await?).await;
         changes.map_err(|error| self.fault(error))
     }
 
     async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError> {
-        let count = read::count_changes(after, topic, &mut *self.intake().await?).await;
+        let count = changes::count_changes(after, topic, &mut *self.intake().await?).await;
         count.map_err(|error| self.fault(error))
     }
 

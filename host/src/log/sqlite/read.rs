@@ -1,12 +1,12 @@
-//! The reads: resources, and the changes behind an offset.
+//! The reads of resources and of what is kept beside them.
 
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite};
 
-use super::super::{DeadLetter, Lookup, NewDeadLetter, ReadBound, Search, SearchOrder};
-use super::row::{change, integer, key, log_columns, maybe_natural, natural, offset, version};
-use crate::change::{Change, Offset, ResourceKey, Sequence, Timestamp, Version};
+use super::super::{DeadLetter, Lookup, NewDeadLetter, Search, SearchOrder};
+use super::row::{integer, key, log_columns, maybe_natural, natural, offset, version};
+use crate::change::{ResourceKey, Sequence, Timestamp, Version};
 
 /// A resource's newest version.
 pub(super) async fn current(
@@ -144,83 +144,6 @@ pub(super) async fn look_up(
         }
     }
     Ok(found)
-}
-
-/// The changes behind an offset, in order, up to a bound.
-///
-/// The lengths are read first and the rows then: rows are read ahead of whoever takes them, so a bound that is only
-/// checked while taking them would not bound the memory.
-pub(super) async fn changes(
-    after: Offset,
-    bound: ReadBound,
-    connection: &mut SqliteConnection,
-) -> Result<Vec<Change>, sqlx::Error> {
-    let Some(through) = last_within(after, bound, connection).await? else {
-        return Ok(Vec::new());
-    };
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        log_columns!(),
-        " FROM log l WHERE l.sequence > ? AND l.sequence <= ? ORDER BY l.sequence"
-    ))
-    .bind(integer(after.sequence))
-    .bind(through)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(change).collect()
-}
-
-/// The sequence of the last change that a bound lets through; none when there is no change.
-async fn last_within(
-    after: Offset,
-    bound: ReadBound,
-    connection: &mut SqliteConnection,
-) -> Result<Option<i64>, sqlx::Error> {
-    let ask = |statement: &'static str| {
-        let through = bound
-            .through
-            .map_or(i64::MAX, |through| integer(through.sequence));
-        sqlx::query(statement)
-            .bind(integer(after.sequence))
-            .bind(through)
-            .bind(limit(bound.changes.max(1)))
-            .bind(limit(bound.bytes))
-    };
-    let row = ask("SELECT max(sequence), coalesce(sum(size), 0) <= ?4 FROM ( \
-           SELECT sequence, length(resource) AS size FROM log \
-           WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3)");
-    let row = row.fetch_one(&mut *connection).await?;
-    if row.try_get_unchecked(1)? {
-        return row.try_get_unchecked(0);
-    }
-    // Running totals cost several times as much as one sum, so they are made only where the bytes are the bound.
-    let row = ask("SELECT max(sequence) FROM ( \
-           SELECT sequence, row_number() OVER up AS place, sum(size) OVER up AS total FROM ( \
-             SELECT sequence, coalesce(length(resource), 0) AS size FROM log \
-             WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3) \
-           WINDOW up AS (ORDER BY sequence ROWS UNBOUNDED PRECEDING)) \
-         WHERE total <= ?4 OR place = 1");
-    row.fetch_one(connection).await?.try_get_unchecked(0)
-}
-
-/// How many changes behind an offset a topic wanted: the difference of two ordinals.
-pub(super) async fn count_changes(
-    after: Offset,
-    topic: &str,
-    connection: &mut SqliteConnection,
-) -> Result<u64, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT \
-           coalesce((SELECT ordinal FROM matched WHERE topic = t.number ORDER BY sequence DESC LIMIT 1), 0) - \
-           coalesce((SELECT ordinal FROM matched WHERE topic = t.number AND sequence <= ?2 \
-             ORDER BY sequence DESC LIMIT 1), 0) \
-         FROM topic t WHERE t.id = ?1",
-    )
-    .bind(topic)
-    .bind(integer(after.sequence))
-    .fetch_optional(connection)
-    .await?;
-    row.as_ref().map_or(Ok(0), |row| natural(row, 0))
 }
 
 /// A destination's dead letters, oldest first.
