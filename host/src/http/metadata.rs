@@ -77,10 +77,7 @@ fn resource(name: &'static str) -> Value {
         "conditionalDelete": "single",
         "searchParam": search_parameters(name),
     });
-    let operations = operations(name);
-    if !operations.is_empty() {
-        resource["operation"] = Value::Array(operations);
-    }
+    resource["operation"] = operations(name).into();
     resource
 }
 
@@ -91,6 +88,7 @@ fn search_parameters(name: &str) -> Vec<Value> {
         .collect()
 }
 
+/// The operations of a type; each type has `$changes`.
 fn operations(name: &str) -> Vec<Value> {
     const BASE: &str = "http://health-samurai.io/fhir/core/OperationDefinition";
     let names: &[&str] = match name {
@@ -98,8 +96,9 @@ fn operations(name: &str) -> Vec<Value> {
         "ViewDefinition" => &["materialize", "run"],
         _ => &[],
     };
-    names
+    let own = names
         .iter()
-        .map(|operation| json!({"name": operation, "definition": format!("{BASE}/{name}-{operation}")}))
-        .collect()
+        .map(|operation| json!({"name": operation, "definition": format!("{BASE}/{name}-{operation}")}));
+    let changes = json!({"name": "changes", "definition": format!("{BASE}/Resource-changes")});
+    own.chain([changes]).collect()
 }

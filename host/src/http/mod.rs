@@ -28,6 +28,7 @@ mod auth;
 mod batch;
 mod bundle;
 mod bundles;
+mod changes;
 mod conditional;
 mod dead_letters;
 mod destination;

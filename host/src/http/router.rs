@@ -23,8 +23,8 @@ use super::outcome::Outcome;
 use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
-    bundles, conditional, dead_letters, destination, health, history, ingest, interact, load, materialize,
-    metadata, metrics, openapi, page, patch, plugins, read, run, search, view,
+    bundles, changes, conditional, dead_letters, destination, health, history, ingest, interact, load,
+    materialize, metadata, metrics, openapi, page, patch, plugins, read, run, search, view,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -271,6 +271,7 @@ async fn on_operation(
         }
         (view::VIEW, "materialize", id) => materialize::materialize(app, ask, id).await,
         (view::VIEW, "run", id) => run::run(app, ask, id).await,
+        (_, "changes", None) => changes::changes(app, ask, resource_type).await,
         _ => Err(Outcome::not_found("there is no such operation here")),
     }
 }

@@ -110,6 +110,16 @@ pub trait Log: Send + Sync + 'static {
     /// The changes behind `after`, in order; at least one if there is any, then until a bound is met.
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError>;
 
+    /// The changes of a type's resources behind `after`, in order, until a bound is met or much of the log was looked at:
+    /// there may be more even where none is given. Whoever goes on behind [`reached`](TypeChanges::reached) is given
+    /// each change once and misses none.
+    async fn type_changes(
+        &self,
+        resource_type: &str,
+        after: Offset,
+        bound: ReadBound,
+    ) -> Result<TypeChanges, LogError>;
+
     /// How many changes after an offset a topic wanted when they were written, of those that are still there. Exact.
     async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError>;
 
@@ -323,6 +333,15 @@ pub struct ReadBound {
     pub bytes: usize,
     /// Not past this offset, which is how a planned batch is read again.
     pub through: Option<Offset>,
+}
+
+/// The changes of a type's resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypeChanges {
+    /// In order.
+    pub changes: Vec<Change>,
+    /// All changes of the type up to here were looked at; never before where the read began.
+    pub reached: Offset,
 }
 
 /// The identity of a store, for messages and backups.

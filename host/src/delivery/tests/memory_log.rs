@@ -13,7 +13,7 @@ use crate::change::{
 };
 use crate::log::{
     Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
-    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, TypeHistory, Write, WriteError,
+    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, TypeChanges, TypeHistory, Write, WriteError,
     Written,
 };
 
@@ -402,6 +402,9 @@ impl Log for MemoryLog {
         unreachable!()
     }
     async fn type_history(&self, _: &str, _: HistoryPage) -> Result<TypeHistory, LogError> {
+        unreachable!()
+    }
+    async fn type_changes(&self, _: &str, _: Offset, _: ReadBound) -> Result<TypeChanges, LogError> {
         unreachable!()
     }
     async fn look_up(&self, _: &Lookup, _: usize) -> Result<Vec<Version>, LogError> {

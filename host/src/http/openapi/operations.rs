@@ -73,6 +73,15 @@ const HISTORY: &[(&str, &str, &str)] = &[
     ("_txid", "Text", "a version number: this version"),
 ];
 
+const CHANGES: &[(&str, &str, &str)] = &[
+    (
+        "version",
+        "Text",
+        "the `version` of the answer before; without one the answer is the current one alone",
+    ),
+    ("_count", "Count", "changes in an answer, at most 1000"),
+];
+
 const CRITERIA: &[(&str, &str, &str)] = &[
     ("_id", "Text", "the id of the resource that is meant"),
     (
@@ -134,6 +143,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(delete "/fhir/{type}", "conditional delete", Nothing, CRITERIA, &[("x-conditional-delete", "`remove-all` where several may go")], DELETED),
     operation!(post "/fhir/{type}/_search", "search by a form", Form, &[], &[], &[(200, Gives::Bundle)]),
     operation!(get "/fhir/{type}/_history", "the versions of a type's resources", Nothing, HISTORY, &[], &[(200, Gives::Bundle)]),
+    operation!(get "/fhir/{type}/$changes", "what became of a type's resources since a version", Nothing, CHANGES, &[], &[(200, Gives::Json), (304, Gives::Nothing)]),
     operation!(get "/fhir/{type}/{id}", "read", Nothing, &[], &[IF_NONE_MATCH], &[(200, Gives::Resource), (304, Gives::Nothing), (410, Gives::Outcome)]),
     operation!(put "/fhir/{type}/{id}", "update, or create under this id", Resource, &[], &[PREFER, IF_MATCH, IF_NONE_MATCH], CREATED),
     operation!(patch "/fhir/{type}/{id}", "patch", Patch, &[], &[PREFER, IF_MATCH], &[(200, Gives::Resource), (410, Gives::Outcome)]),

@@ -114,14 +114,18 @@ async fn patch_formats_search_parameters_and_operations_are_told() {
         parameters(&host.capability("Patient").await),
         "_id identifier _lastUpdated"
     );
+    assert_eq!(
+        listed(&host.capability("Patient").await["operation"], "name"),
+        "changes"
+    );
     let view = host.capability("ViewDefinition").await;
     assert_eq!(parameters(&view), "_id url name resource status _lastUpdated");
-    assert_eq!(listed(&view["operation"], "name"), "materialize run");
+    assert_eq!(listed(&view["operation"], "name"), "materialize run changes");
     let destination = host.capability("AidboxTopicDestination").await;
     assert_eq!(parameters(&destination), "_id topic kind _lastUpdated");
     assert_eq!(
         listed(&destination["operation"], "name"),
-        "status pause resume dead-letters"
+        "status pause resume dead-letters changes"
     );
     host.stop().await;
 }

@@ -24,6 +24,7 @@ use crate::plugin::{PluginRegistry, PluginSettings};
 mod access;
 mod bundle;
 mod capability;
+mod changes;
 mod conditional;
 mod destination;
 mod feed;

@@ -1,16 +1,47 @@
 //! The reads of the log by its order: the changes behind an offset, and how many of them a topic wanted.
 
-use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::query::Query;
+use sqlx::{Postgres, Row};
 
-use super::super::ReadBound;
+use super::super::{ReadBound, TypeChanges};
 use super::horizon::{everything, horizon};
 use super::partition::{self, Window};
+use super::read;
 use super::row::{LOG_COLUMNS, change, get, integer, limit, log_columns, natural, offset};
 use crate::change::{Change, Offset};
 
 /// How many matched changes lie between two counted places.
 const COUNTED: i64 = 10_000;
+
+/// How many changes of whatever type a read of one type's looks at, at most.
+pub(super) const LOOKED_AT: usize = 10_000;
+
+/// What is behind an offset ($1, $2), up to another ($3, $4), within a window ($5 to $7).
+///
+/// The bounds stand there as rows, which are exact, and once more by their transactions alone, without which the server
+/// takes far more rows to be within and walks another index.
+macro_rules! is_within {
+    () => {
+        "(l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
+         AND l.transaction >= $1 AND l.transaction <= $3 AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7"
+    };
+}
+
+type Asked<'q> = Query<'q, Postgres, PgArguments>;
+
+/// Binds what [`is_within`] names.
+fn within<'q>(query: Asked<'q>, after: Offset, bound: ReadBound, window: Window) -> Asked<'q> {
+    let through = bound.through.unwrap_or(everything());
+    query
+        .bind(integer(after.transaction))
+        .bind(integer(after.sequence))
+        .bind(integer(through.transaction))
+        .bind(integer(through.sequence))
+        .bind(window.until)
+        .bind(window.first)
+        .bind(window.behind)
+}
 
 /// The changes behind an offset, in order, up to a bound: window after window.
 pub(super) async fn changes(
@@ -51,8 +82,7 @@ struct Part {
 
 /// What a bound lets through; at least one change if `is_first`.
 ///
-/// The bounds stand there as rows, which are exact, and once more by their transactions alone, without which the server
-/// takes far more rows to be within and walks another index. It adds the lengths up, so that no more is sent than the bound lets through, and one change more, which says
+/// The server adds the lengths up, so that no more is sent than the bound lets through, and one change more, which says
 /// that there is one. A length is known without the bytes.
 async fn fitting(
     after: Offset,
@@ -61,29 +91,21 @@ async fn fitting(
     is_first: bool,
     connection: &mut PgConnection,
 ) -> Result<Part, sqlx::Error> {
-    let through = bound.through.unwrap_or(everything());
-    let rows = sqlx::query(concat!(
+    let query = sqlx::query(concat!(
         "SELECT ",
         log_columns!(),
         ", l.total FROM ( \
            SELECT l.*, sum(l.size) OVER (ORDER BY l.transaction, l.sequence ROWS UNBOUNDED PRECEDING) AS total FROM ( \
-             SELECT l.*, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l \
-             WHERE (l.transaction, l.sequence) > ($1, $2) AND (l.transaction, l.sequence) <= ($3, $4) \
-               AND l.transaction >= $1 AND l.transaction <= $3 AND l.transaction < $5 AND l.sequence >= $6 AND l.sequence < $7 \
-             ORDER BY l.transaction, l.sequence LIMIT $8) l) l \
+             SELECT l.*, coalesce(octet_length(l.resource), 0) AS size FROM lakefeed.log l WHERE ",
+        is_within!(),
+        " ORDER BY l.transaction, l.sequence LIMIT $8) l) l \
          WHERE l.total - l.size <= $9 ORDER BY l.transaction, l.sequence"
-    ))
-    .bind(integer(after.transaction))
-    .bind(integer(after.sequence))
-    .bind(integer(through.transaction))
-    .bind(integer(through.sequence))
-    .bind(window.until)
-    .bind(window.first)
-    .bind(window.behind)
-    .bind(limit(bound.changes.max(1)))
-    .bind(limit(bound.bytes))
-    .fetch_all(connection)
-    .await?;
+    ));
+    let rows = within(query, after, bound, window)
+        .bind(limit(bound.changes.max(1)))
+        .bind(limit(bound.bytes))
+        .fetch_all(connection)
+        .await?;
     let mut part = Part {
         changes: Vec::with_capacity(rows.len()),
         bytes: 0,
@@ -99,6 +121,116 @@ async fn fitting(
         part.changes.push(change(row)?);
     }
     Ok(part)
+}
+
+/// The changes of a type's resources behind an offset, in order, up to a bound.
+///
+/// No index has a type's changes in the log's order, which is that of transactions. So all changes are looked at, without
+/// their resources, and no more than so many.
+pub(super) async fn type_changes(
+    resource_type: &str,
+    after: Offset,
+    bound: ReadBound,
+    connection: &mut PgConnection,
+) -> Result<TypeChanges, sqlx::Error> {
+    let mut taken = Taken::new(after, bound);
+    let (mut left, mut round) = (LOOKED_AT, 0);
+    let is_all = loop {
+        if bound.through.is_some_and(|through| taken.reached >= through) {
+            break true;
+        }
+        let Some(window) = partition::window(taken.reached, round, connection).await? else {
+            break true;
+        };
+        let marks = marks(resource_type, taken.reached, bound, window, left, connection).await?;
+        round = if marks.is_empty() { round + 1 } else { 0 };
+        left -= marks.len();
+        if !marks.iter().all(|mark| taken.take(mark)) || left == 0 {
+            break false;
+        }
+        if !window.is_cut {
+            break true;
+        }
+    };
+    let reached = match bound.through {
+        Some(through) if is_all => taken.reached.max(through),
+        _ => taken.reached,
+    };
+    let changes = read::by_number(&taken.sequences, change, connection).await?;
+    Ok(TypeChanges { changes, reached })
+}
+
+/// A change without its resource.
+struct Mark {
+    offset: Offset,
+    is_of_type: bool,
+    /// The bytes of its resource.
+    bytes: usize,
+}
+
+/// What is taken of the changes that are looked at.
+struct Taken {
+    bound: ReadBound,
+    reached: Offset,
+    sequences: Vec<i64>,
+    bytes: usize,
+}
+
+impl Taken {
+    fn new(after: Offset, bound: ReadBound) -> Self {
+        Self {
+            bound,
+            reached: after,
+            sequences: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Looks at the next change; false where it is of the type and would be too much.
+    fn take(&mut self, mark: &Mark) -> bool {
+        if mark.is_of_type {
+            let bytes = self.bytes.saturating_add(mark.bytes);
+            let is_full = self.sequences.len() >= self.bound.changes.max(1) || bytes > self.bound.bytes;
+            if is_full && !self.sequences.is_empty() {
+                return false;
+            }
+            self.bytes = bytes;
+            self.sequences.push(integer(mark.offset.sequence));
+        }
+        self.reached = mark.offset;
+        true
+    }
+}
+
+/// The changes of a window, at most `most`.
+async fn marks(
+    resource_type: &str,
+    after: Offset,
+    bound: ReadBound,
+    window: Window,
+    most: usize,
+    connection: &mut PgConnection,
+) -> Result<Vec<Mark>, sqlx::Error> {
+    let query = sqlx::query(concat!(
+        "SELECT l.transaction, l.sequence, l.resource_type = $9, \
+           CASE WHEN l.resource_type = $9 THEN coalesce(octet_length(l.resource), 0)::bigint ELSE 0 END \
+         FROM lakefeed.log l WHERE ",
+        is_within!(),
+        " ORDER BY l.transaction, l.sequence LIMIT $8"
+    ));
+    let rows = within(query, after, bound, window)
+        .bind(limit(most))
+        .bind(resource_type.to_owned())
+        .fetch_all(connection)
+        .await?;
+    let mark = |row| {
+        Ok(Mark {
+            offset: offset(row, 0)?,
+            is_of_type: get(row, 2)?,
+            bytes: usize::try_from(natural(row, 3)?).unwrap_or(usize::MAX),
+        })
+    };
+    rows.iter().map(mark).collect()
 }
 
 /// How many changes behind an offset a topic wanted: the difference of two counted places, and what lies between them

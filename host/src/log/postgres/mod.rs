@@ -26,8 +26,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::edit::{Edit, Edited, Failed, Held};
 use super::{
     Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HeldBack,
-    HistoryPage, LastError, Log, LogError, Lookup, ReadBound, Search, TypeHistory, Write, WriteError,
-    Written,
+    HistoryPage, LastError, Log, LogError, Lookup, ReadBound, Search, TypeChanges, TypeHistory, Write,
+    WriteError, Written,
 };
 use crate::change::{Change, Offset, ResourceKey, Retention, Sequence, Version};
 
@@ -334,6 +334,22 @@ impl Log for PostgresLog {
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError> {
         self.found(changes::changes(after, bound, &mut *self.delivery().await?))
             .await
+    }
+
+    async fn type_changes(
+        &self,
+        resource_type: &str,
+        after: Offset,
+        bound: ReadBound,
+    ) -> Result<TypeChanges, LogError> {
+        let mut connection = self.intake().await?;
+        self.found(changes::type_changes(
+            resource_type,
+            after,
+            bound,
+            &mut connection,
+        ))
+        .await
     }
 
     async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError> {

@@ -84,6 +84,15 @@ pub(super) async fn versions(
     sequences: &[i64],
     connection: &mut PgConnection,
 ) -> Result<Vec<Version>, sqlx::Error> {
+    by_number(sequences, version, connection).await
+}
+
+/// The log's rows of these numbers, in this order, as whatever they are read as; those that are gone are left out.
+pub(super) async fn by_number<T>(
+    sequences: &[i64],
+    read: fn(&PgRow) -> Result<T, sqlx::Error>,
+    connection: &mut PgConnection,
+) -> Result<Vec<T>, sqlx::Error> {
     let mut found = Vec::with_capacity(sequences.len());
     for part in sequences.chunks(TOGETHER) {
         let rows = sqlx::query(AssertSqlSafe(versions_of(part)))
@@ -92,7 +101,7 @@ pub(super) async fn versions(
             .await?;
         let mut by_sequence = HashMap::with_capacity(rows.len());
         for row in &rows {
-            by_sequence.insert(get::<i64>(row, 0)?, version(row)?);
+            by_sequence.insert(get::<i64>(row, 0)?, read(row)?);
         }
         found.extend(part.iter().filter_map(|sequence| by_sequence.remove(sequence)));
     }

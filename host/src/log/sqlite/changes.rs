@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::super::ReadBound;
+use super::super::{ReadBound, TypeChanges};
 use super::read::limit;
 use super::row::{change, integer, log_columns, natural};
 use crate::change::{Change, Offset};
@@ -63,6 +63,65 @@ async fn last_within(
            WINDOW up AS (ORDER BY sequence ROWS UNBOUNDED PRECEDING)) \
          WHERE total <= ?4 OR place = 1");
     row.fetch_one(connection).await?.try_get_unchecked(0)
+}
+
+/// The changes of a type's resources behind an offset: an index holds them in order, so that no others are looked at.
+pub(super) async fn type_changes(
+    resource_type: &str,
+    after: Offset,
+    bound: ReadBound,
+    connection: &mut SqliteConnection,
+) -> Result<TypeChanges, sqlx::Error> {
+    let (last, is_all) = last_of_type(resource_type, after, bound, connection).await?;
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log l WHERE l.resource_type = ? AND l.sequence > ? AND l.sequence <= ? ORDER BY l.sequence"
+    ))
+    .bind(resource_type)
+    .bind(integer(after.sequence))
+    .bind(last)
+    .fetch_all(connection)
+    .await?;
+    let changes: Vec<Change> = rows.iter().map(change).collect::<Result<_, _>>()?;
+    let given = changes.last().map_or(after, |change| change.offset);
+    let reached = match bound.through {
+        Some(through) if is_all => given.max(through),
+        _ => given,
+    };
+    Ok(TypeChanges { changes, reached })
+}
+
+/// The sequence of a type's last change that a bound lets through, and whether none is behind it.
+async fn last_of_type(
+    resource_type: &str,
+    after: Offset,
+    bound: ReadBound,
+    connection: &mut SqliteConnection,
+) -> Result<(i64, bool), sqlx::Error> {
+    let through = bound
+        .through
+        .map_or(i64::MAX, |through| integer(through.sequence));
+    let most = bound.changes.max(1);
+    let rows = sqlx::query(
+        "SELECT sequence, coalesce(length(resource), 0) FROM log \
+         WHERE resource_type = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
+    )
+    .bind(resource_type)
+    .bind(integer(after.sequence))
+    .bind(through)
+    .bind(limit(most.saturating_add(1)))
+    .fetch_all(connection)
+    .await?;
+    let (mut last, mut bytes) = (integer(after.sequence), 0);
+    for (index, row) in rows.iter().enumerate() {
+        bytes += usize::try_from(natural(row, 1)?).unwrap_or(usize::MAX);
+        if index >= most || (index > 0 && bytes > bound.bytes) {
+            return Ok((last, false));
+        }
+        last = row.try_get_unchecked(0)?;
+    }
+    Ok((last, true))
 }
 
 /// How many changes behind an offset a topic wanted: the difference of two ordinals.

@@ -23,7 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::edit::{Edit, Edited, Held};
 use super::{
     Ack, BatchBounds, Clock, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
-    LastError, Log, LogError, Lookup, ReadBound, Search, TypeHistory, Write, WriteError, Written,
+    LastError, Log, LogError, Lookup, ReadBound, Search, TypeChanges, TypeHistory, Write, WriteError,
+    Written,
 };
 use crate::change::{Change, Offset, ResourceKey, Sequence, Version};
 
@@ -214,6 +215,16 @@ impl Log for SqliteLog {
     async fn changes(&self, after: Offset, bound: ReadBound) -> Result<Vec<Change>, LogError> {
         let changes = changes::changes(after, bound, &mut *self.delivery().await?).await;
         changes.map_err(|error| self.fault(error))
+    }
+
+    async fn type_changes(
+        &self,
+        resource_type: &str,
+        after: Offset,
+        bound: ReadBound,
+    ) -> Result<TypeChanges, LogError> {
+        let found = changes::type_changes(resource_type, after, bound, &mut *self.intake().await?).await;
+        found.map_err(|error| self.fault(error))
     }
 
     async fn count_changes(&self, after: Offset, topic: &str) -> Result<u64, LogError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Stores, all_changes, bound, delete, put, still, topics, version};
-use crate::change::{Offset, Sequence};
+use crate::change::{Change, Offset, ResourceKey, Sequence};
 use crate::log::{ReadBound, Write, Written};
 
 pub(crate) async fn changes_come_in_order_each_once_under_sixteen_writers(stores: &dyn Stores) {
@@ -90,6 +90,105 @@ pub(crate) async fn a_read_stops_at_its_bounds_but_gives_at_least_one_change(sto
     assert_eq!(read(all[4].offset, through).await, all[5..7]);
     assert_eq!(read(all[6].offset, through).await, []);
     assert_eq!(read(all[9].offset, bound(100, usize::MAX)).await, []);
+}
+
+/// A write of another type than a Patient.
+fn put_other(id: &str) -> Write {
+    Write {
+        key: ResourceKey::new("Observation", id).unwrap(),
+        ..put(id, "other")
+    }
+}
+
+pub(crate) async fn a_types_changes_come_in_order_each_once_and_no_others(stores: &dyn Stores) {
+    let log = stores.open(still()).await;
+    let writers = (0..8).map(|writer| {
+        let log = log.clone();
+        tokio::spawn(async move {
+            for call in 0..25 {
+                let id = format!("r{}", (writer * 7 + call) % 11);
+                let writes = vec![put(&id, "x"), put_other(&id), delete(&id)];
+                log.write(writes).await.unwrap();
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut seen = Vec::new();
+    let mut after = Offset::START;
+    loop {
+        let is_over = writers.iter().all(tokio::task::JoinHandle::is_finished);
+        let head = *log.head().borrow();
+        let through = ReadBound {
+            through: Some(head),
+            ..bound(7, usize::MAX)
+        };
+        let read = log.type_changes("Patient", after, through).await.unwrap();
+        assert!(read.reached >= after && read.reached <= head, "{read:?}");
+        assert!(read.changes.len() <= 7);
+        after = read.reached;
+        seen.extend(read.changes);
+        if is_over && after == *log.head().borrow() {
+            let all = all_changes(&*log, Offset::START).await;
+            if all.len() == 8 * 25 * 3 && all.last().map(|change| change.offset) == Some(after) {
+                let of_type = |change: &Change| change.version.key.resource_type() == "Patient";
+                assert_eq!(seen, all.into_iter().filter(of_type).collect::<Vec<_>>());
+                return;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+pub(crate) async fn a_read_of_a_types_changes_says_how_far_it_looked(stores: &dyn Stores) {
+    let log = stores.open(still()).await;
+    let mut sizes = Vec::new();
+    for number in 0..6 {
+        let made = version(&*log, put(&format!("p{number}"), &"x".repeat(100))).await;
+        sizes.push(made.resource.len());
+        version(&*log, put_other("o")).await;
+    }
+    let all = all_changes(&*log, Offset::START).await;
+    let patients: Vec<Change> = all.iter().step_by(2).cloned().collect();
+    let head = all[11].offset;
+    let read = async |resource_type, after, bound: ReadBound| {
+        let bound = ReadBound {
+            through: bound.through.or(Some(head)),
+            ..bound
+        };
+        let read = log.type_changes(resource_type, after, bound).await.unwrap();
+        (read.changes, read.reached)
+    };
+    let most = bound(100, usize::MAX);
+    let everything = (patients.clone(), head);
+    assert_eq!(read("Patient", Offset::START, most).await, everything);
+    // What is given is never looked at again; how much beyond it was looked at is the store's to say.
+    let (given, reached) = read("Patient", Offset::START, bound(2, usize::MAX)).await;
+    assert_eq!(given, patients[..2]);
+    assert!((all[2].offset..=all[3].offset).contains(&reached), "{reached}");
+    let (given, _) = read("Patient", reached, bound(2, usize::MAX)).await;
+    assert_eq!(given, patients[2..4]);
+    let three = sizes[..3].iter().sum();
+    assert_eq!(
+        read("Patient", Offset::START, bound(100, three)).await.0,
+        patients[..3]
+    );
+    assert_eq!(
+        read("Patient", Offset::START, bound(100, three - 1)).await.0,
+        patients[..2]
+    );
+    assert_eq!(
+        read("Patient", Offset::START, bound(100, 1)).await.0,
+        patients[..1]
+    );
+    assert_eq!(read("Practitioner", Offset::START, most).await, (vec![], head));
+    assert_eq!(read("Patient", all[10].offset, most).await, (vec![], head));
+    assert_eq!(read("Patient", head, most).await, (vec![], head));
+    let early = ReadBound {
+        through: Some(all[5].offset),
+        ..most
+    };
+    let expect = (patients[..3].to_vec(), all[5].offset);
+    assert_eq!(read("Patient", Offset::START, early).await, expect);
 }
 
 pub(crate) async fn a_count_is_exact_for_each_topic_and_offset(stores: &dyn Stores) {

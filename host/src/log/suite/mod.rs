@@ -56,6 +56,8 @@ macro_rules! log_suite {
             search: by_a_token_that_very_many_bear_no_write_is_decided,
             changes: changes_come_in_order_each_once_under_sixteen_writers,
             changes: a_read_stops_at_its_bounds_but_gives_at_least_one_change,
+            changes: a_types_changes_come_in_order_each_once_and_no_others,
+            changes: a_read_of_a_types_changes_says_how_far_it_looked,
             changes: a_count_is_exact_for_each_topic_and_offset,
             changes: the_head_wakes_with_a_commit_and_names_its_newest_change,
             destinations: a_destination_begins_at_its_start_and_is_made_once,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, Row};
 
+use super::super::changes::LOOKED_AT;
 use super::super::horizon;
 use super::super::url::READER;
 use super::{database, open_when_free, wait_for};
-use crate::change::{Offset, Timestamp};
-use crate::log::suite::{all_changes, put, still, version};
-use crate::log::{Clock, Log};
+use crate::change::{Offset, ResourceKey, Timestamp};
+use crate::log::suite::{all_changes, bound, put, still, version};
+use crate::log::{Clock, Log, ReadBound, Write};
 
 fn now() -> Clock {
     Arc::new(Timestamp::now)
@@ -57,6 +58,87 @@ async fn delivery_waits_for_a_transaction_left_open_in_another_database_and_name
     assert_eq!(*head.borrow(), changes[0].offset);
     assert_eq!(log.held_back().await.unwrap(), None);
     other.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_types_changes_that_commit_late_are_given_to_a_reader_who_went_on_before() {
+    let database = database!();
+    let log = open_when_free(&database.url(), now()).await;
+    version(&log, put("a", "before")).await;
+    let before = *log.head().borrow();
+    let mut late = database.session().await;
+    sqlx::raw_sql("BEGIN; SELECT pg_current_xact_id()")
+        .execute(&mut late)
+        .await
+        .unwrap();
+    // A transaction that began earlier and whose change has an earlier place, committed after a later one's.
+    let hidden = version(&log, put("b", "first to commit")).await;
+    let through = |head| ReadBound {
+        through: Some(head),
+        ..bound(100, usize::MAX)
+    };
+    let mut head = log.head();
+    let read = log.type_changes("Patient", before, through(*head.borrow())).await;
+    let read = read.unwrap();
+    assert_eq!((read.changes, read.reached), (vec![], before));
+    let read = log
+        .type_changes("Patient", before, bound(100, usize::MAX))
+        .await
+        .unwrap();
+    assert_eq!((read.changes, read.reached), (vec![], before));
+    sqlx::raw_sql(
+        "INSERT INTO lakefeed.log (sequence, transaction, last_updated, created_at, topics_known, status, \
+           resource_type, id, resource) \
+         SELECT nextval('lakefeed.sequence'), s.base + pg_current_xact_id()::text::bigint, 1, 1, 0, 0, \
+           'Patient', 'late', '{}' FROM lakefeed.store s; COMMIT",
+    )
+    .execute(&mut late)
+    .await
+    .unwrap();
+    head.wait_for(|head| *head > before).await.unwrap();
+    wait_for("both changes", async || {
+        let bound = through(*head.borrow());
+        let read = log.type_changes("Patient", before, bound).await.unwrap();
+        let ids: Vec<&str> = read
+            .changes
+            .iter()
+            .map(|change| change.version.key.id())
+            .collect();
+        assert!(ids.is_empty() || ids[0] == "late", "{ids:?}");
+        (ids == ["late", hidden.key.id()]).then_some(())
+    })
+    .await;
+    late.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_of_a_types_changes_looks_at_so_many_of_others_and_goes_on_from_there() {
+    let database = database!();
+    let log = open_when_free(&database.url(), now()).await;
+    let others = |number: usize| Write {
+        key: ResourceKey::new("Observation", &format!("o{number}")).unwrap(),
+        ..put("o", "x")
+    };
+    for part in 0..=LOOKED_AT / 1_000 {
+        let writes = (part * 1_000..(part + 1) * 1_000).map(others);
+        log.write(writes.collect()).await.unwrap();
+    }
+    let last = version(&log, put("a", "x")).await;
+    let mut head = log.head();
+    let head = *head
+        .wait_for(|head| head.sequence == last.sequence.0)
+        .await
+        .unwrap();
+    let through = ReadBound {
+        through: Some(head),
+        ..bound(100, usize::MAX)
+    };
+    let first = log.type_changes("Patient", Offset::START, through).await.unwrap();
+    assert_eq!(first.changes, []);
+    assert!(first.reached > Offset::START && first.reached < head);
+    let second = log.type_changes("Patient", first.reached, through).await.unwrap();
+    assert_eq!(second.changes[0].version, last);
+    assert_eq!(second.reached, head);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,6 +63,31 @@ async fn a_log_of_many_partitions_reads_like_one() {
         assert_eq!(counted, wanted.count() as u64, "behind {}", change.offset);
     }
     histories_cross_partitions(&log, &all).await;
+    types_changes_cross_partitions(&log, &all).await;
+}
+
+async fn types_changes_cross_partitions(log: &PostgresLog, all: &[Change]) {
+    let mut seen = Vec::new();
+    let mut after = Offset::START;
+    while after < all[400].offset {
+        let read = ReadBound {
+            through: Some(all[400].offset),
+            ..bound(7, usize::MAX)
+        };
+        let read = log.type_changes("Patient", after, read).await.unwrap();
+        after = read.reached;
+        seen.extend(read.changes);
+    }
+    assert_eq!(seen, all);
+    let read = ReadBound {
+        through: Some(all[400].offset),
+        ..bound(7, usize::MAX)
+    };
+    let none = log
+        .type_changes("Observation", Offset::START, read)
+        .await
+        .unwrap();
+    assert_eq!((none.changes, none.reached), (vec![], all[400].offset));
 }
 
 async fn histories_cross_partitions(log: &PostgresLog, all: &[Change]) {
