@@ -1,4 +1,4 @@
-//! Who may ask: HTTP Basic clients, or, without any, this machine only.
+//! Who may ask: clients, by HTTP Basic or with a token, or, without any, this machine only.
 
 use std::net::SocketAddr;
 
@@ -7,9 +7,18 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
+
+use crate::change::Timestamp;
 
 use super::outcome::Outcome;
+
+mod tokens;
+
+pub(super) use tokens::{LIFETIME, Tokens};
+
+/// What a 401 asks for.
+pub(super) const CHALLENGE: &str = "Basic realm=\"lakefeed\", charset=\"UTF-8\", Bearer realm=\"lakefeed\"";
 
 /// A client that may ask. Its secret is kept as a digest only.
 #[derive(Clone)]
@@ -48,7 +57,7 @@ pub enum Access {
     /// Programs on this machine, without credentials. The listener must be on loopback, and the `Host` (and, from
     /// a browser, the `Origin`) must name it, so that a web page elsewhere cannot reach in by a name of its own.
     Loopback,
-    /// These clients, by HTTP Basic.
+    /// These clients, by HTTP Basic or with a token that they were given for name and secret.
     Clients(Vec<Client>),
 }
 
@@ -72,10 +81,41 @@ impl Access {
     }
 
     /// Lets a request pass or refuses it.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Outcome> {
+    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri, tokens: &Tokens) -> Result<(), Outcome> {
         match self {
             Self::Loopback => check_loopback(headers, uri),
-            Self::Clients(clients) => check_clients(clients, headers),
+            Self::Clients(_) => match self.sender(headers, tokens) {
+                Some(_) => Ok(()),
+                None => Err(Outcome::unauthorized()),
+            },
+        }
+    }
+
+    fn sender(&self, headers: &HeaderMap, tokens: &Tokens) -> Option<&Client> {
+        if let Some((name, secret)) = basic(headers) {
+            return self.client(&name, &secret);
+        }
+        let name = tokens.client(credentials(headers, "bearer")?, Timestamp::now())?;
+        self.clients().iter().find(|client| client.name == name)
+    }
+
+    /// The client of a name and a secret. Compares with every client whatever was found, in a time that does not depend
+    /// on the secrets.
+    pub(super) fn client(&self, name: &str, secret: &str) -> Option<&Client> {
+        let given = digest(name, secret);
+        let mut found = None;
+        for client in self.clients() {
+            if bool::from(client.digest.ct_eq(&given)) {
+                found = Some(client);
+            }
+        }
+        found
+    }
+
+    fn clients(&self) -> &[Client] {
+        match self {
+            Self::Loopback => &[],
+            Self::Clients(clients) => clients,
         }
     }
 }
@@ -89,28 +129,18 @@ fn digest(name: &str, secret: &str) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Compares with every client whatever was found, in a time that does not depend on the secrets.
-fn check_clients(clients: &[Client], headers: &HeaderMap) -> Result<(), Outcome> {
-    let (name, secret) = basic(headers).ok_or_else(Outcome::unauthorized)?;
-    let given = digest(&name, &secret);
-    let known = clients.iter().fold(Choice::from(0), |known, client| {
-        known | client.digest.ct_eq(&given)
-    });
-    match bool::from(known) {
-        true => Ok(()),
-        false => Err(Outcome::unauthorized()),
-    }
-}
-
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+/// The name and secret of HTTP Basic.
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let encoded = credentials(headers, "basic")?;
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (name, secret) = decoded.split_once(':')?;
     Some((name.to_owned(), secret.to_owned()))
+}
+
+/// What stands behind a scheme in `Authorization`.
+fn credentials<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+    let (scheme, credentials) = text(headers, &AUTHORIZATION)?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(wanted).then(|| credentials.trim())
 }
 
 fn check_loopback(headers: &HeaderMap, uri: &Uri) -> Result<(), Outcome> {
@@ -170,7 +200,11 @@ mod tests {
 
     fn status(access: &Access, headers: &HeaderMap) -> u16 {
         access
-            .check(headers, &Uri::from_static("/fhir/Patient"))
+            .check(
+                headers,
+                &Uri::from_static("/fhir/Patient"),
+                &Tokens::new().unwrap(),
+            )
             .map_or_else(|outcome| outcome.status().as_u16(), |()| 200)
     }
 
@@ -186,6 +220,24 @@ mod tests {
         assert_eq!(status(&access, &HeaderMap::new()), 401);
         assert_eq!(status(&access, &with(AUTHORIZATION, "Bearer abc")), 401);
         assert_eq!(status(&access, &with(AUTHORIZATION, "Basic %%%")), 401);
+    }
+
+    #[test]
+    fn a_token_is_taken_from_a_client_that_there_is() {
+        let tokens = Tokens::new().unwrap();
+        let access = Access::of(vec![Client::new("ops", "s")]);
+        let check = |text: &str| {
+            let headers = with(AUTHORIZATION, text);
+            let checked = access.check(&headers, &Uri::from_static("/fhir/Patient"), &tokens);
+            checked.map_or_else(|outcome| outcome.status().as_u16(), |()| 200)
+        };
+        let token = |name: &str, now: Timestamp| tokens.make(name, now);
+        let now = Timestamp::now();
+        assert_eq!(check(&format!("Bearer {}", token("ops", now))), 200);
+        assert_eq!(check(&format!("bearer {}", token("ops", now))), 200);
+        assert_eq!(check(&format!("Basic {}", token("ops", now))), 401);
+        assert_eq!(check(&format!("Bearer {}", token("gone", now))), 401);
+        assert_eq!(check(&format!("Bearer {}", token("ops", Timestamp(0)))), 401);
     }
 
     #[test]

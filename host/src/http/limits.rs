@@ -107,16 +107,22 @@ impl BodyReader {
         ))
     }
 
-    /// Reads a body whole.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody, Outcome> {
+    /// Reads a body whole, of `most` bytes where that is less than what any may have.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        most: usize,
+    ) -> Result<ReadBody, Outcome> {
+        let most = most.min(self.limits.max_body_bytes);
         let announced = headers
             .get(CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok())
             .and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > self.limits.max_body_bytes as u64) {
-            return Err(self.too_large());
+        if announced.is_some_and(|length| length > most as u64) {
+            return Err(too_large(most));
         }
-        match timeout(self.limits.body_timeout, self.collect(body)).await {
+        match timeout(self.limits.body_timeout, self.collect(body, most)).await {
             Ok(read) => read,
             Err(_) => Err(Outcome::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -126,15 +132,15 @@ impl BodyReader {
         }
     }
 
-    async fn collect(&self, mut body: Body) -> Result<ReadBody, Outcome> {
+    async fn collect(&self, mut body: Body, most: usize) -> Result<ReadBody, Outcome> {
         let mut share = self.share(0)?;
         let mut bytes = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame =
                 frame.map_err(|_| Outcome::bad_request("structure", "the body ended before its time"))?;
             let Ok(data) = frame.into_data() else { continue };
-            if bytes.len() + data.len() > self.limits.max_body_bytes {
-                return Err(self.too_large());
+            if bytes.len() + data.len() > most {
+                return Err(too_large(most));
             }
             bytes.extend_from_slice(&data);
             let wanted = bytes.len() / 1024 + 1;
@@ -153,12 +159,12 @@ impl BodyReader {
             .try_acquire_many_owned(permits)
             .map_err(|_| Outcome::unavailable("too many large requests at once", 2))
     }
+}
 
-    fn too_large(&self) -> Outcome {
-        Outcome::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-long",
-            format!("a body may have {} bytes", self.limits.max_body_bytes),
-        )
-    }
+fn too_large(most: usize) -> Outcome {
+    Outcome::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-long",
+        format!("a body may have {most} bytes"),
+    )
 }

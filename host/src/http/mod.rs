@@ -62,6 +62,7 @@ mod search;
 mod server;
 mod settings;
 mod tls;
+mod token;
 mod topic;
 mod transaction;
 mod view;
@@ -197,6 +198,9 @@ pub enum HttpError {
         /// What is wrong; never the secret.
         reason: String,
     },
+    /// HTTP-006. The system gives no random bytes. Look at `/dev/urandom` and at what keeps the host from it.
+    #[error("the system gives no random bytes for the key of bearer tokens [HTTP-006]")]
+    Random,
     /// HTTP-003. The listener does not work.
     #[error("the listener has no address [HTTP-003]")]
     Listener {

@@ -111,6 +111,10 @@ fn body(operation: &Operation) -> Option<Value> {
         Takes::Form => (&["application/x-www-form-urlencoded"], "Form"),
         Takes::Load => return Some(load_body()),
         Takes::Medplum => (&["application/fhir+json"], "Object"),
+        Takes::Token => (
+            &["application/x-www-form-urlencoded", "application/json"],
+            "TokenRequest",
+        ),
     };
     Some(json!({"required": true, "content": content(media_types, schema)}))
 }
@@ -166,6 +170,8 @@ fn response(gives: Gives) -> Value {
             "JSON",
             content(&["application/json", "application/health+json"], "Object"),
         ),
+        Gives::Token => ("a token", content(&["application/json"], "Token")),
+        Gives::NoToken => ("what is wrong, as OAuth says it", no_token()),
         Gives::Rows => ("rows, or a Binary that holds them", rows()),
         Gives::Text(media_type) => ("a text", json!({(media_type): {"schema": {"type": "string"}}})),
     };
@@ -174,6 +180,14 @@ fn response(gives: Gives) -> Value {
 
 fn fhir(schema: &str) -> Value {
     content(&["application/fhir+json", "application/json"], schema)
+}
+
+/// A request that does not get so far as to be read is refused as everywhere.
+fn no_token() -> Value {
+    json!({
+        "application/json": {"schema": reference("TokenError")},
+        "application/fhir+json": {"schema": reference("OperationOutcome")},
+    })
 }
 
 fn rows() -> Value {
@@ -237,6 +251,29 @@ fn schemas() -> Value {
             },
         }},
         "Form": {"type": "object", "additionalProperties": {"type": "string"}},
+        "TokenRequest": {
+            "type": "object",
+            "required": ["grant_type"],
+            "properties": {
+                "grant_type": {"const": "client_credentials"},
+                "client_id": {"type": "string"},
+                "client_secret": {"type": "string"},
+            },
+        },
+        "Token": {
+            "type": "object",
+            "required": ["token_type", "access_token", "expires_in"],
+            "properties": {
+                "token_type": {"const": "Bearer"},
+                "access_token": {"type": "string"},
+                "expires_in": {"type": "integer"},
+            },
+        },
+        "TokenError": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+        },
         "Text": {"type": "string"},
         "Count": {"type": "integer", "minimum": 0},
         "Flag": {"type": "boolean"},

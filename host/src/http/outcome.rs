@@ -13,6 +13,7 @@ use crate::intake::patch::PatchRefusal;
 use crate::log::{LogError, Refused, WriteError};
 
 use super::FHIR_JSON;
+use super::auth::CHALLENGE;
 
 /// An answer other than success.
 #[derive(Debug)]
@@ -118,14 +119,12 @@ impl Outcome {
     /// 401: credentials are missing or wrong.
     pub(super) fn unauthorized() -> Self {
         Self {
-            header: Some((
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"lakefeed\", charset=\"UTF-8\""),
-            )),
+            header: Some((WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))),
             ..Self::new(
                 StatusCode::UNAUTHORIZED,
                 "login",
-                "the client's name and secret are missing or wrong",
+                "the client's name and secret, or its token, are missing or wrong, or the token is no longer good; \
+                 `POST /auth/token` gives another",
             )
         }
     }

@@ -15,6 +15,8 @@ pub(super) enum Route {
     Plugins,
     /// `/openapi.json`
     OpenApi,
+    /// `/auth/token`
+    Token,
     /// `/ingest/NAME`, and what is below it.
     Ingest(String, Vec<String>),
     /// `/fhir/$load`, `/fhir/T/$load`
@@ -64,6 +66,7 @@ impl Route {
             ["metrics"] => Self::Metrics,
             ["plugins"] => Self::Plugins,
             ["openapi.json"] => Self::OpenApi,
+            ["auth", "token"] => Self::Token,
             ["ingest", name, below @ ..] => Self::Ingest(
                 (*name).into(),
                 below.iter().map(|segment| (*segment).into()).collect(),
@@ -112,6 +115,11 @@ impl Route {
     /// Whether an entry of a Bundle may ask for it: whatever is about a type, and what the server can do.
     pub(super) fn is_for_an_entry(&self) -> bool {
         !matches!(self, Self::Load(_)) && (self.resource_type().is_some() || *self == Self::Metadata)
+    }
+
+    /// Whether it is answered to those whom nobody knows: who watches the host, and who asks for a token.
+    pub(super) fn is_for_anybody(&self) -> bool {
+        matches!(self, Self::Health | Self::Token)
     }
 
     /// The resource type in the path, for the access log: it names nobody.
@@ -165,6 +173,7 @@ mod tests {
     fn a_path_names_one_thing() {
         check("/", "Page");
         check("/health", "Health");
+        check("/auth/token", "Token");
         check("/fhir", "Root");
         check("/fhir/$load", "Load(None)");
         check("/fhir/Patient/$load", r#"Load(Some("Patient"))"#);

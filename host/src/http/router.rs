@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::ask::{Ask, answer_type};
+use super::auth::Tokens;
 use super::batch::Dispatch;
 use super::limits::BodyReader;
 use super::outcome::Outcome;
@@ -24,7 +25,7 @@ use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
     bundles, changes, conditional, dead_letters, destination, health, history, ingest, interact, load,
-    materialize, metadata, metrics, openapi, page, patch, plugins, read, run, search, view,
+    materialize, metadata, metrics, openapi, page, patch, plugins, read, run, search, token, view,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -36,16 +37,18 @@ struct Inner {
     settings: Settings,
     bodies: BodyReader,
     requests: Semaphore,
+    tokens: Tokens,
 }
 
 impl Router {
     /// A router over an app.
-    pub(super) fn new(app: Arc<App>, settings: &Settings) -> Self {
+    pub(super) fn new(app: Arc<App>, settings: &Settings, tokens: Tokens) -> Self {
         Self(Arc::new(Inner {
             app,
             bodies: BodyReader::new(&settings.limits),
             requests: Semaphore::new(settings.limits.max_requests),
             settings: settings.clone(),
+            tokens,
         }))
     }
 
@@ -100,13 +103,18 @@ impl Inner {
     async fn guarded(&self, request: Request, route: &Route) -> Result<Response, Outcome> {
         let (parts, body) = request.into_parts();
         self.bodies.check_head(&parts)?;
-        if !(*route == Route::Health && self.settings.access.has_clients()) {
-            self.settings.access.check(&parts.headers, &parts.uri)?;
+        let access = &self.settings.access;
+        if !(route.is_for_anybody() && access.has_clients()) {
+            access.check(&parts.headers, &parts.uri, &self.tokens)?;
         }
         if let Some(resource_type) = load::streamed_type(route, &parts.headers) {
             return self.load(parts, body, resource_type).await;
         }
-        let body = self.bodies.read(&parts.headers, body).await?;
+        let most = match route {
+            Route::Token => token::BODY_BYTES,
+            _ => usize::MAX,
+        };
+        let body = self.bodies.read(&parts.headers, body, most).await?;
         let ask = Ask::new(
             parts.method,
             &parts.uri,
@@ -174,7 +182,10 @@ impl Inner {
         if let Some(resource_type) = route.resource_type() {
             known_type(resource_type)?;
         }
-        if !matches!(route, Route::TypeOperation(..) | Route::InstanceOperation(..)) {
+        if !matches!(
+            route,
+            Route::TypeOperation(..) | Route::InstanceOperation(..) | Route::Token
+        ) {
             refuse_other_formats(ask)?;
         }
         let app = &self.app;
@@ -184,6 +195,7 @@ impl Inner {
             Route::Metrics => only_get(ask, metrics::metrics(app).await?),
             Route::Plugins => only_get(ask, plugins::plugins(app).await?),
             Route::OpenApi => only_get(ask, openapi::openapi(app, ask)),
+            Route::Token => token::answer(&self.settings.access, &self.tokens, ask),
             Route::Metadata => only_get(ask, metadata::metadata(app, ask)?),
             Route::Root => {
                 let max_entries = self.settings.limits.max_bundle_entries;

@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::auth::Tokens;
 use super::patience::Patience;
 use super::router::Router;
 use super::{App, HttpError, Limits, Settings};
@@ -40,7 +41,7 @@ pub async fn serve(
     let limits = settings.limits.clone();
     let server = Arc::new(Server {
         connections: Arc::new(Semaphore::new(limits.max_connections)),
-        router: Router::new(app, &settings),
+        router: Router::new(app, &settings, Tokens::new()?),
         settings,
         shutdown: shutdown.clone(),
         tasks: TaskTracker::new(),

@@ -12,6 +12,7 @@ pub(super) enum Takes {
     Form,
     Load,
     Medplum,
+    Token,
 }
 
 /// What an answer's body is.
@@ -23,6 +24,8 @@ pub(super) enum Gives {
     Parameters,
     Outcome,
     Json,
+    Token,
+    NoToken,
     Rows,
     Text(&'static str),
 }
@@ -134,6 +137,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation!(get "/metrics", "metrics in Prometheus' text form", Nothing, &[], &[], &[(200, Gives::Text("text/plain; version=0.0.4; charset=utf-8"))]),
     operation!(get "/plugins", "the plugins that are loaded", Nothing, &[], &[], &[(200, Gives::Json)]),
     operation!(get "/openapi.json", "this document", Nothing, &[], &[], &[(200, Gives::Json)]),
+    operation!(post "/auth/token", "a bearer token for a client's name and secret", Token, &[], &[], &[(200, Gives::Token), (400, Gives::NoToken), (401, Gives::NoToken)]),
     operation!(get "/fhir/metadata", "the CapabilityStatement", Nothing, &[], &[], &[(200, Gives::Resource)]),
     operation!(post "/fhir", "a batch, a transaction, a collection or a notification", Bundle, &[], &[PREFER], &[(200, Gives::Bundle)]),
     operation!(get "/fhir/{type}", "search", Nothing, SEARCH, &[], &[(200, Gives::Bundle)]),

@@ -1,10 +1,10 @@
-//! 6.6 Auth: HTTP Basic clients, and this machine only without any.
+//! 6.6 Auth: HTTP Basic clients, bearer tokens, and this machine only without any clients.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpListener;
 
-use super::Host;
+use super::{Answer, Host};
 use crate::http::{Access, Client, HttpError, Settings};
 
 fn with_clients() -> Settings {
@@ -44,6 +44,132 @@ async fn wrong_credentials_and_other_schemes_are_401() {
             .await;
         assert_eq!(answer.outcome(), "401 login", "{credentials}");
     }
+    host.stop().await;
+}
+
+/// Asks for a token with a form.
+async fn ask_for_token(host: &Host, headers: &[(&str, &str)], form: &str) -> Answer {
+    let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
+    all.extend_from_slice(headers);
+    host.ask_with("POST /auth/token", &all, form).await
+}
+
+const WITH_SECRET: &str = "grant_type=client_credentials&client_id=ops&client_secret=hush";
+
+#[tokio::test]
+async fn bearer_token_for_a_clients_name_and_secret_in_a_form_in_json_or_by_basic() {
+    let host = Host::start_with(with_clients()).await;
+    let json = r#"{"grant_type":"client_credentials","client_id":"ops","client_secret":"hush"}"#;
+    let basic = format!("Basic {}", STANDARD.encode("ops:hush"));
+    for answer in [
+        ask_for_token(&host, &[], WITH_SECRET).await,
+        host.ask_with("POST /auth/token", &[("Content-Type", "application/json")], json)
+            .await,
+        ask_for_token(
+            &host,
+            &[("Authorization", &basic)],
+            "grant_type=client_credentials&scope=x",
+        )
+        .await,
+    ] {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("content-type"), "application/json");
+        let token = answer.json();
+        assert_eq!(
+            (&token["token_type"], &token["expires_in"]),
+            (&"Bearer".into(), &3600.into())
+        );
+        let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+        for line in ["GET /fhir/Patient", "GET /metrics", "GET /fhir/metadata"] {
+            let answer = host.ask_with(line, &[("Authorization", &bearer)], "").await;
+            assert_eq!(answer.status, 200, "{line}");
+        }
+        let changed = format!("{bearer}A");
+        let answer = host
+            .ask_with("GET /fhir/Patient", &[("Authorization", &changed)], "")
+            .await;
+        assert_eq!(answer.outcome(), "401 login");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn bearer_token_is_refused_as_oauth_has_it() {
+    let host = Host::start_with(with_clients()).await;
+    let basic = format!("Basic {}", STANDARD.encode("ops:hush"));
+    let basic = ("Authorization", basic.as_str());
+    for (headers, form, expect) in [
+        (
+            &[][..],
+            "grant_type=client_credentials&client_id=ops&client_secret=no",
+            "401 invalid_client",
+        ),
+        (
+            &[],
+            "grant_type=client_credentials&client_id=x&client_secret=hush",
+            "401 invalid_client",
+        ),
+        (&[], "grant_type=client_credentials", "401 invalid_client"),
+        (
+            &[],
+            "grant_type=password&username=ops&password=hush",
+            "400 unsupported_grant_type",
+        ),
+        (&[], "client_id=ops&client_secret=hush", "400 invalid_request"),
+        (&[], "", "400 invalid_request"),
+        (
+            &[],
+            "grant_type=client_credentials&client_id=a&client_id=b",
+            "400 invalid_request",
+        ),
+        (&[basic], WITH_SECRET, "400 invalid_request"),
+        (
+            &[("Content-Type", "text/plain")],
+            WITH_SECRET,
+            "400 invalid_request",
+        ),
+    ] {
+        let answer = match headers {
+            [("Content-Type", _)] => host.ask_with("POST /auth/token", headers, form).await,
+            headers => ask_for_token(&host, headers, form).await,
+        };
+        let json = answer.json();
+        assert_eq!(
+            format!("{} {}", answer.status, json["error"].as_str().unwrap()),
+            expect,
+            "{form}"
+        );
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("www-authenticate").is_empty(), answer.status == 400);
+        assert!(!answer.text().contains("hush"), "{}", answer.text());
+    }
+    assert_eq!(host.get("/auth/token").await.outcome(), "405 not-supported");
+    let long = format!("{WITH_SECRET}&x={}", "x".repeat(17 << 10));
+    assert_eq!(ask_for_token(&host, &[], &long).await.outcome(), "413 too-long");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn bearer_token_ends_with_the_host() {
+    let host = Host::start_with(with_clients()).await;
+    let token = ask_for_token(&host, &[], WITH_SECRET).await.json()["access_token"].clone();
+    host.stop().await;
+    let host = Host::start_with(with_clients()).await;
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let answer = host
+        .ask_with("GET /fhir/Patient", &[("Authorization", &bearer)], "")
+        .await;
+    assert_eq!(answer.outcome(), "401 login");
+    assert!(answer.text().contains("POST /auth/token"));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn bearer_token_is_not_to_be_had_where_nobody_needs_one() {
+    let host = Host::start().await;
+    let answer = ask_for_token(&host, &[], WITH_SECRET).await;
+    assert_eq!(answer.outcome(), "404 not-found");
     host.stop().await;
 }
 
