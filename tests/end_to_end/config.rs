@@ -303,3 +303,33 @@ fn http_basic_lets_in_whom_the_file_names() {
     signed("b3BzOm9wZW4gc2VzYW1l").expect(200);
     signed("b3BzOndyb25n").expect(401);
 }
+
+#[test]
+fn a_client_does_what_its_access_says_by_http_basic_and_with_a_token() {
+    let site = Site::new("");
+    let file = std::fs::read_to_string(site.path("lakefeed.toml")).unwrap();
+    let clients = "clients = [{ name = \"bi\", secret = { file = \"secret\" }, access = \"read\" }]\n";
+    site.write(
+        "lakefeed.toml",
+        file.replace("[store]", &format!("{clients}\n[store]")),
+    );
+    site.write("secret", "open sesame\n");
+    let host = site.start();
+    let send = |method, path, headers: &[(&str, &str)], body: &str| {
+        host.send(method, path, headers, body.as_bytes().to_vec())
+    };
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let asked = "grant_type=client_credentials&client_id=bi&client_secret=open+sesame";
+    let token = send(reqwest::Method::POST, "/auth/token", &form, asked).expect(200);
+    let token = format!("Bearer {}", token.json()["access_token"].as_str().unwrap());
+    for credentials in ["Basic Ymk6b3BlbiBzZXNhbWU=", &token] {
+        let headers = [
+            ("authorization", credentials),
+            ("content-type", "application/fhir+json"),
+        ];
+        send(reqwest::Method::GET, "Patient", &headers, "").expect(200);
+        let patient = r#"{"resourceType":"Patient","id":"a"}"#;
+        let refused = send(reqwest::Method::PUT, "Patient/a", &headers, patient).expect(403);
+        assert!(refused.issues().contains("\"resources\""), "{}", refused.issues());
+    }
+}

@@ -13,7 +13,7 @@ use super::secret::SecretReference;
 use super::written::{self, Written, line_of};
 use crate::change::Retention;
 
-pub use super::written::{FeedKind, InvalidResources, LogFormat, Trust};
+pub use super::written::{ClientAccess, FeedKind, InvalidResources, LogFormat, Trust};
 
 /// A checked configuration. Building the host from it takes no further decision.
 #[derive(Clone, Debug)]
@@ -78,6 +78,8 @@ pub struct Client {
     pub name: String,
     /// Where the password is found.
     pub secret: SecretReference,
+    /// What it may do.
+    pub access: ClientAccess,
 }
 
 /// PEM files.
@@ -282,6 +284,7 @@ impl Checker<'_> {
         let based = |client: written::Client| Client {
             name: client.name,
             secret: client.secret.based_on(self.folder),
+            access: client.access,
         };
         clients.into_iter().map(based).collect()
     }

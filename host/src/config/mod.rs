@@ -14,8 +14,8 @@ mod secret;
 pub mod written;
 
 pub use checked::{
-    Access, Client, Config, DeclaredView, FeedConfig, FeedKind, HttpConfig, HttpLimits, InvalidResources,
-    LogFormat, PluginsConfig, Tls, Trust,
+    Access, Client, ClientAccess, Config, DeclaredView, FeedConfig, FeedKind, HttpConfig, HttpLimits,
+    InvalidResources, LogFormat, PluginsConfig, Tls, Trust,
 };
 pub use error::{ConfigError, ConfigErrors};
 pub use secret::{SecretError, SecretReference};

@@ -48,6 +48,24 @@ fn a_listener_without_clients_is_for_this_machine_only() {
 }
 
 #[test]
+fn a_client_may_do_everything_unless_its_access_is_written() {
+    let access = |written: &str| {
+        let text = format!("[http]\nclients = [{{ name = \"ops\", secret = {{ env = \"X\" }}{written} }}]\n");
+        read(&text, Path::new("/")).map(|config| config.http.clients[0].access)
+    };
+    assert_eq!(access("").unwrap(), ClientAccess::All);
+    for known in [ClientAccess::Read, ClientAccess::Resources, ClientAccess::All] {
+        let written = format!(", access = \"{}\"", known.as_str());
+        assert_eq!(access(&written).unwrap(), known);
+    }
+    let message = access(", access = \"write\"").unwrap_err().to_string();
+    assert!(
+        message.starts_with("2:") && message.contains("`resources`"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_secret_in_the_place_of_a_reference_is_refused_and_not_repeated() {
     let text = "[http]\nclients = [{ name = \"ops\", secret = \"hunter2\" }]\n";
     let message = refused(text);

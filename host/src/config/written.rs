@@ -50,7 +50,7 @@ pub struct Written {
 pub struct Http {
     /// Address and port. Without `clients` it must be a loopback address.
     pub listen: String,
-    /// Who may use the server, by HTTP Basic. Nobody is asked for a name when there are none.
+    /// Who may use the server, by HTTP Basic or with a token of `POST /auth/token`. Nobody is asked for a name when there are none.
     pub clients: Vec<Client>,
     /// Certificate and key; the server speaks plain HTTP without them.
     pub tls: Option<Tls>,
@@ -104,7 +104,7 @@ pub enum InvalidResources {
     Report,
 }
 
-/// A client that signs in by HTTP Basic.
+/// A client that signs in by HTTP Basic, or with a token that it was given so.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
@@ -112,6 +112,33 @@ pub struct Client {
     pub name: String,
     /// The password.
     pub secret: SecretReference,
+    /// What it may do.
+    #[serde(default)]
+    pub access: ClientAccess,
+}
+
+/// What a client may do; each may do what those before it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAccess {
+    /// Read: resources, histories and searches, `$changes`, `$run`, how destinations, views and the host are.
+    Read,
+    /// Write FHIR resources as well, also by Bundles, `$load`, `$import` and feeds.
+    Resources,
+    /// Everything: define topics, views and destinations, pause and resume delivery, `$materialize`.
+    #[default]
+    All,
+}
+
+impl ClientAccess {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Resources => "resources",
+            Self::All => "all",
+        }
+    }
 }
 
 /// Certificate and key, PEM files.

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 
+use crate::config::ClientAccess;
+
 use super::outcome::Outcome;
 use super::{FHIR_JSON, JSON};
 
@@ -22,10 +24,12 @@ pub(super) struct Ask {
     pub(super) body: Bytes,
     /// The server's own address as the client knows it, without a slash at the end.
     pub(super) base: String,
+    /// What the client may do.
+    pub(super) access: ClientAccess,
 }
 
 impl Ask {
-    /// Puts a request together. `base` is the address from the configuration, if there is one.
+    /// Puts together a request of somebody who may read. `base` is the address from the configuration, if there is one.
     pub(super) fn new(
         method: Method,
         uri: &Uri,
@@ -44,7 +48,13 @@ impl Ask {
             headers,
             body,
             base,
+            access: ClientAccess::Read,
         }
+    }
+
+    /// The same request of somebody who may do this.
+    pub(super) fn of_client(self, access: ClientAccess) -> Self {
+        Self { access, ..self }
     }
 
     /// A header's text, when it is there and is text.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::change::Timestamp;
+use crate::config::ClientAccess;
 
 use super::outcome::Outcome;
 
@@ -25,6 +26,7 @@ pub(super) const CHALLENGE: &str = "Basic realm=\"lakefeed\", charset=\"UTF-8\",
 pub struct Client {
     name: String,
     digest: [u8; 32],
+    access: ClientAccess,
 }
 
 impl std::fmt::Debug for Client {
@@ -37,12 +39,18 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client with its secret.
+    /// A client with its secret, who may do everything.
     pub fn new(name: &str, secret: &str) -> Self {
         Self {
             name: name.to_owned(),
             digest: digest(name, secret),
+            access: ClientAccess::All,
         }
+    }
+
+    /// The same client, who may do this.
+    pub fn with_access(self, access: ClientAccess) -> Self {
+        Self { access, ..self }
     }
 
     /// The client's name.
@@ -80,12 +88,17 @@ impl Access {
         self.has_clients() || address.ip().is_loopback()
     }
 
-    /// Lets a request pass or refuses it.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri, tokens: &Tokens) -> Result<(), Outcome> {
+    /// Says what the sender of a request may do, or refuses it.
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        uri: &Uri,
+        tokens: &Tokens,
+    ) -> Result<ClientAccess, Outcome> {
         match self {
-            Self::Loopback => check_loopback(headers, uri),
+            Self::Loopback => check_loopback(headers, uri).map(|()| ClientAccess::All),
             Self::Clients(_) => match self.sender(headers, tokens) {
-                Some(_) => Ok(()),
+                Some(client) => Ok(client.access),
                 None => Err(Outcome::unauthorized()),
             },
         }
@@ -205,7 +218,7 @@ mod tests {
                 &Uri::from_static("/fhir/Patient"),
                 &Tokens::new().unwrap(),
             )
-            .map_or_else(|outcome| outcome.status().as_u16(), |()| 200)
+            .map_or_else(|outcome| outcome.status().as_u16(), |_| 200)
     }
 
     #[test]
@@ -229,7 +242,7 @@ mod tests {
         let check = |text: &str| {
             let headers = with(AUTHORIZATION, text);
             let checked = access.check(&headers, &Uri::from_static("/fhir/Patient"), &tokens);
-            checked.map_or_else(|outcome| outcome.status().as_u16(), |()| 200)
+            checked.map_or_else(|outcome| outcome.status().as_u16(), |_| 200)
         };
         let token = |name: &str, now: Timestamp| tokens.make(name, now);
         let now = Timestamp::now();

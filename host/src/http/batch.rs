@@ -96,9 +96,7 @@ fn asked(around: &Ask, index: usize, entry: &Entry) -> Result<(Route, Ask), At> 
     let request = entry.request.as_ref().ok_or_else(missing)?;
     let method = EntryMethod::of(&request.method).map_err(|refusal| at("request.method", refusal))?;
     let misdirected = || at("request.url", method.misdirected());
-    let path = request.path(&around.base).ok_or_else(misdirected)?;
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let route = Route::of(&format!("/fhir/{path}"));
+    let (route, query) = address(request, &around.base).ok_or_else(misdirected)?;
     if !route.is_for_an_entry() {
         return Err(misdirected());
     }
@@ -126,8 +124,16 @@ fn asked(around: &Ask, index: usize, entry: &Entry) -> Result<(Route, Ask), At> 
         headers,
         body,
         base: around.base.clone(),
+        access: around.access,
     };
     Ok((route, ask))
+}
+
+/// What an entry's address names, and its query; none when it is another server's.
+pub(super) fn address<'r>(request: &'r Request, base: &str) -> Option<(Route, &'r str)> {
+    let path = request.path(base)?;
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    Some((Route::of(&format!("/fhir/{path}")), query))
 }
 
 /// The headers that an entry's request has; what the Bundle's own request prefers holds for each.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
+use crate::config::ClientAccess;
 use crate::intake::bundle::{self, At, Bundle, BundleRefusal, Kind};
 use crate::intake::feed::notification::has_status;
 
@@ -12,7 +13,7 @@ use super::ask::Ask;
 use super::batch::{self, Dispatch};
 use super::entries::{self, Room};
 use super::outcome::{Issue, Outcome};
-use super::{App, ingest, transaction};
+use super::{App, ingest, rights, transaction};
 
 /// Answers a Bundle. `max_entries` is the most that it may have.
 pub(super) async fn answer(
@@ -42,6 +43,7 @@ pub(super) async fn answer(
             Ok(entries::bundle("batch-response", &answers))
         }
         Kind::History | Kind::SubscriptionNotification if has_status(&entries) => {
+            rights::require(ClientAccess::Resources, ask.access)?;
             let received = ingest::notification(app, ask, max_entries).await?;
             Ok(ingest::answer_of(&received))
         }

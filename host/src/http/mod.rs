@@ -1,10 +1,10 @@
 //! The HTTP surface: FHIR R4 JSON below `/fhir` in Aidbox's dialect, and the host's own pages beside it.
 //!
 //! [`serve`] answers requests for an [`App`] under [`Settings`]. A request passes the guards in this order: the
-//! connection's bounds (`server`), who asks (`auth`), the body's bounds (`limits`), the number of requests at
-//! once and the time for one (`router`); then one file an interaction or operation answers it. Nothing is decided
-//! here that another module could decide. Every error is an OperationOutcome (`outcome`), and neither an error nor
-//! the log repeats what a client sent.
+//! connection's bounds (`server`), who asks (`auth`) and what they may do (`rights`), the body's bounds (`limits`), the
+//! number of requests at once and the time for one (`router`); then one file an interaction or operation answers it.
+//! Nothing is decided here that another module could decide. Every error is an OperationOutcome (`outcome`), and neither
+//! an error nor the log repeats what a client sent.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,6 +54,7 @@ mod period;
 mod plugins;
 mod read;
 mod respond;
+mod rights;
 mod route;
 mod router;
 mod rows;

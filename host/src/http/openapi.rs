@@ -56,6 +56,14 @@ fn served(has_sql_views: bool) -> impl Iterator<Item = &'static Operation> {
     })
 }
 
+/// The method and path of each operation.
+#[cfg(test)]
+pub(super) fn documented() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OPERATIONS
+        .iter()
+        .map(|operation| (operation.method, operation.path))
+}
+
 fn described(operation: &Operation) -> Value {
     let mut described = json!({
         "operationId": operation_id(operation),

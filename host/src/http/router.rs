@@ -16,6 +16,8 @@ use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::config::ClientAccess;
+
 use super::ask::{Ask, answer_type};
 use super::auth::Tokens;
 use super::batch::Dispatch;
@@ -25,7 +27,7 @@ use super::route::Route;
 use super::{App, FHIR_JSON, Settings};
 use super::{
     bundles, changes, conditional, dead_letters, destination, health, history, ingest, interact, load,
-    materialize, metadata, metrics, openapi, page, patch, plugins, read, run, search, token, view,
+    materialize, metadata, metrics, openapi, page, patch, plugins, read, rights, run, search, token, view,
 };
 
 /// Answers requests. Cheap to clone; all clones share their bounds.
@@ -103,10 +105,8 @@ impl Inner {
     async fn guarded(&self, request: Request, route: &Route) -> Result<Response, Outcome> {
         let (parts, body) = request.into_parts();
         self.bodies.check_head(&parts)?;
-        let access = &self.settings.access;
-        if !(route.is_for_anybody() && access.has_clients()) {
-            access.check(&parts.headers, &parts.uri, &self.tokens)?;
-        }
+        let access = self.access_of(&parts, route)?;
+        rights::check(route, &parts.method, access)?;
         if let Some(resource_type) = load::streamed_type(route, &parts.headers) {
             return self.load(parts, body, resource_type).await;
         }
@@ -122,7 +122,8 @@ impl Inner {
             body.bytes.clone(),
             self.settings.base_url.as_deref(),
             self.settings.tls.is_some(),
-        );
+        )
+        .of_client(access);
         let permit = self.requests.try_acquire();
         if permit.is_err() && *route != Route::Health {
             return Err(Outcome::unavailable("too many requests at once", 1));
@@ -134,6 +135,15 @@ impl Inner {
                 5,
             )),
         }
+    }
+
+    /// What the sender of a request may do. Who is not asked for a name may do the least.
+    fn access_of(&self, parts: &Parts, route: &Route) -> Result<ClientAccess, Outcome> {
+        let access = &self.settings.access;
+        if route.is_for_anybody() && access.has_clients() {
+            return Ok(ClientAccess::Read);
+        }
+        access.check(&parts.headers, &parts.uri, &self.tokens)
     }
 
     /// A load whose lines are taken as they arrive, however many they are.
@@ -179,6 +189,8 @@ impl Inner {
 
     /// What answers with much at hand is boxed: its size would be that of every request's future, which is moved about.
     async fn dispatch(&self, route: &Route, ask: &Ask) -> Result<Response, Outcome> {
+        // An entry of a Bundle has not been looked at before.
+        rights::check(route, &ask.method, ask.access)?;
         if let Some(resource_type) = route.resource_type() {
             known_type(resource_type)?;
         }

@@ -62,7 +62,7 @@ fn client(client: &crate::config::Client) -> Result<Client, HttpError> {
     if secret.trim().is_empty() {
         return Err(refuse(EMPTY.to_owned()));
     }
-    Ok(Client::new(&client.name, &secret))
+    Ok(Client::new(&client.name, &secret).with_access(client.access))
 }
 
 fn limits(limits: &HttpLimits) -> Limits {

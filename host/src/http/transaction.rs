@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::change::{Interaction, ResourceKey, Sequence, Timestamp, Version};
@@ -25,7 +25,7 @@ use super::entries::{Answered, Room};
 use super::outcome::{Issue, Outcome};
 use super::topic::{TOPIC, refuse_in_use};
 use super::view::{self, VIEW};
-use super::{App, whole};
+use super::{App, rights, whole};
 
 /// Commits all entries, and answers them in their order.
 pub(super) async fn transaction(
@@ -35,8 +35,9 @@ pub(super) async fn transaction(
     entries: Vec<Entry>,
     room: &Room,
 ) -> Result<Vec<Answered>, Outcome> {
+    refuse_beyond(ask, &entries)?;
     let entries = Arc::new(entries);
-    let committing = commit(Arc::clone(app), ask.base.clone(), Arc::clone(&entries));
+    let committing = commit(Arc::clone(app), ask.clone(), Arc::clone(&entries));
     let (steps, written) = whole(committing).await?;
     let mut answers = Vec::with_capacity(steps.len());
     for (index, step) in steps.into_iter().enumerate() {
@@ -75,12 +76,26 @@ fn last<'w>(written: &'w [Written], key: &ResourceKey) -> Option<&'w Version> {
     })
 }
 
+/// Refuses all where the client may not do one.
+fn refuse_beyond(ask: &Ask, entries: &[Entry]) -> Result<(), Outcome> {
+    for (index, entry) in entries.iter().enumerate() {
+        let Some(request) = &entry.request else { continue };
+        let method = Method::from_bytes(request.method.as_bytes());
+        // What cannot be read is refused for that.
+        if let (Ok(method), Some((route, _))) = (method, batch::address(request, &ask.base)) {
+            rights::check(&route, &method, ask.access)
+                .map_err(|outcome| outcome.below(&format!("Bundle.entry[{index}].request")))?;
+        }
+    }
+    Ok(())
+}
+
 async fn commit(
     app: Arc<App>,
-    base: String,
+    ask: Ask,
     entries: Arc<Vec<Entry>>,
 ) -> Result<(Vec<Step>, Vec<Written>), Outcome> {
-    let has_definitions = entries.iter().any(|entry| is_of_a_definition(entry, &base));
+    let has_definitions = entries.iter().any(|entry| is_of_a_definition(entry, &ask.base));
     let _turn = match has_definitions {
         true => Some(app.definition_turn.lock().await),
         false => None,
@@ -88,10 +103,14 @@ async fn commit(
     let around = Around {
         log: &*app.log,
         intake: &app.intake,
-        base: &base,
+        base: &ask.base,
     };
     for _ in 0..ATTEMPTS {
         let decided = transaction::decide(&around, &entries).await?;
+        // Whatever way an address was read, nothing is written beyond what the client may write.
+        for write in &decided.writes {
+            rights::require(rights::to_write(write.key.resource_type()), ask.access)?;
+        }
         let taken = check_definitions(&app, &decided).await?;
         let Decided {
             writes,

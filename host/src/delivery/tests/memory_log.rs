@@ -13,8 +13,8 @@ use crate::change::{
 };
 use crate::log::{
     Ack, BatchBounds, Counters, DeadLetter, DestinationRecord, DestinationState, Fence, HistoryPage,
-    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, TypeChanges, TypeHistory, Write, WriteError,
-    Written,
+    LastError, Log, LogError, Lookup, NewDeadLetter, ReadBound, Search, TypeChanges, TypeHistory, Write,
+    WriteError, Written,
 };
 
 /// The id of the one destination and of the one topic.
