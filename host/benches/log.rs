@@ -106,7 +106,7 @@ async fn drain(log: &Arc<dyn Log>) -> Outcome<()> {
 }
 
 fn put(id: &str, body: &Arc<Body>) -> Outcome<Write> {
-    let matcher: Matcher = Arc::new(|_, _| Matched {
+    let matcher: Matcher = Arc::new(|_, _, _| Matched {
         topics_known: 1,
         topics: vec!["t".to_owned()],
     });

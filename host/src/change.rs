@@ -10,10 +10,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 mod body;
+mod others;
 mod retention;
 mod timestamp;
 
 pub use body::{Body, BodyError};
+pub use others::{Asked, AtHand, Other, Others};
 pub use retention::{NotARetention, Retention};
 pub use timestamp::Timestamp;
 
@@ -225,9 +227,11 @@ pub struct Matched {
 }
 
 /// Decides which topics want a change: called with the version before and the one that is being made, inside
-/// the transaction. It must be quick and must not block. A store may call it again for the same write when a
-/// transaction has to be repeated; only its answer within the one that commits is kept.
-pub type Matcher = Arc<dyn Fn(Option<&Version>, &Version) -> Matched + Send + Sync>;
+/// the transaction, and with the other resources as the transaction leaves them. It must be quick and must not block.
+/// A store may call it again for the same write, when a transaction has to be repeated or when it asked for resources
+/// that were not at hand; only its last answer within the transaction that commits is kept. What cannot be decided
+/// without a resource that is not at hand it leaves to the read of the change.
+pub type Matcher = Arc<dyn Fn(Option<&Version>, &Version, &dyn Others) -> Matched + Send + Sync>;
 
 /// A change as the log gives it out.
 #[derive(Clone, Debug, PartialEq, Eq)]

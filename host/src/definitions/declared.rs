@@ -226,7 +226,7 @@ impl Definitions {
             key: ResourceKey::new(resource_type, id).map_err(|_| damaged())?,
             precondition: Precondition::None,
             action: Action::Put(Arc::new(body)),
-            matcher: Arc::new(|_, _| Matched::default()),
+            matcher: Arc::new(|_, _, _| Matched::default()),
             source: None,
             tokens: Vec::new(),
             finding: None,

@@ -90,7 +90,7 @@ impl Intake {
             topics_known: i64::MAX.unsigned_abs(),
             topics: Vec::new(),
         };
-        let matcher: Matcher = Arc::new(move |_, _| nobody.clone());
+        let matcher: Matcher = Arc::new(move |_, _, _| nobody.clone());
         Self {
             matcher: Arc::new(move || Arc::clone(&matcher)),
             ..self.clone()

@@ -4,7 +4,7 @@ use super::*;
 use crate::change::Matched;
 
 fn intake() -> Intake {
-    let matcher: Matcher = Arc::new(|_, _| Matched::default());
+    let matcher: Matcher = Arc::new(|_, _, _| Matched::default());
     Intake::new(Arc::new(move || matcher.clone()), 1000)
 }
 

@@ -87,6 +87,11 @@ pub trait Log: Send + Sync + 'static {
         self.version(key, sequence).await
     }
 
+    /// As [`current`](Self::current), for a destination's loop: it waits for none of the requests' reads.
+    async fn current_to_deliver(&self, key: &ResourceKey) -> Result<Option<Version>, LogError> {
+        self.current(key).await
+    }
+
     /// A resource's versions, newest first. Where older ones gave way it ends at the first that did.
     async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError>;
 

@@ -3,11 +3,14 @@
 //! A store's writer reads the current state of the resources that the calls touch and that their lookups find, lets
 //! each call add its versions here, and then writes all of them at once. A call that is refused leaves nothing behind, so it harms none of those that share its commit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Action, Finding, LogError, Matcher, Precondition, Refused, Token, Write, WriteError, Written};
-use crate::change::{Body, Matched, ResourceKey, Sequence, Source, Timestamp, Version, VersionStatus};
+use crate::change::{
+    Asked, AtHand, Body, Matched, Other, Others, ResourceKey, Sequence, Source, Timestamp, Version,
+    VersionStatus,
+};
 
 /// A resource as the calls so far have left it.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,11 @@ pub(super) struct NewVersion {
     pub(super) previous: Option<Sequence>,
 }
 
+/// How often a group is planned anew because matchers asked for resources that were not at hand.
+const MOST_ROUNDS: usize = 6;
+/// After so many bytes of resources that matchers asked for, no more of them are read for a group.
+pub(super) const MOST_OTHER_BYTES: usize = 64 << 20;
+
 /// Where the numbers of new versions come from.
 #[derive(Clone, Debug)]
 pub(super) enum Sequences {
@@ -57,6 +65,19 @@ pub(super) struct Plan {
     stored_tokens: HashMap<ResourceKey, Vec<Token>>,
     sequences: Sequences,
     rows: Vec<NewVersion>,
+    /// Resources that no call touches, read because a matcher asked for them.
+    others: AtHand,
+    /// What matchers asked for and did not get.
+    missing: BTreeSet<ResourceKey>,
+    /// How often the group was planned anew for that.
+    rounds: usize,
+}
+
+/// A version whose matcher asked for other resources: it is asked again once its call has made all its versions.
+struct Waiting {
+    row: usize,
+    matcher: Matcher,
+    previous: Option<Version>,
 }
 
 /// What becomes of a resource's tokens.
@@ -91,6 +112,38 @@ impl Plan {
             stored_tokens: HashMap::new(),
             sequences,
             rows: Vec::new(),
+            others: AtHand::default(),
+            missing: BTreeSet::new(),
+            rounds: 0,
+        }
+    }
+
+    /// What matchers asked for and must be read before the plan is carried out. Empty once they have it, and where it
+    /// would be too much: then the read of those changes decides.
+    pub(super) fn missing(&self) -> Vec<ResourceKey> {
+        let is_enough = self.rounds == MOST_ROUNDS || self.others.bytes() >= MOST_OTHER_BYTES;
+        match is_enough {
+            true => Vec::new(),
+            false => self.missing.iter().cloned().collect(),
+        }
+    }
+
+    /// The plan before any call was added, with what was read since. `resources` is what [`new`](Self::new) was given;
+    /// the numbers that were taken are taken again.
+    pub(super) fn again(
+        self,
+        resources: HashMap<ResourceKey, Known>,
+        read: Vec<(ResourceKey, Option<Version>)>,
+    ) -> Self {
+        let mut others = self.others;
+        for (key, newest) in read {
+            others.put(key, newest);
+        }
+        Self {
+            crowded: self.crowded,
+            others,
+            rounds: self.rounds + 1,
+            ..Self::new(resources, self.sequences)
         }
     }
 
@@ -103,19 +156,46 @@ impl Plan {
     pub(super) fn add(&mut self, writes: &[Write], now: Timestamp) -> Result<Vec<Written>, WriteError> {
         let rows_before = self.rows.len();
         let mut undo = Vec::with_capacity(writes.len());
+        let added = self.add_all(writes, now, &mut undo);
+        if added.is_err() {
+            self.rows.truncate(rows_before);
+            self.undo(undo);
+        }
+        added
+    }
+
+    fn add_all(
+        &mut self,
+        writes: &[Write],
+        now: Timestamp,
+        undo: &mut Vec<(ResourceKey, Option<Known>)>,
+    ) -> Result<Vec<Written>, WriteError> {
         let mut answers = Vec::with_capacity(writes.len());
+        let mut waiting = Vec::new();
         for (index, write) in writes.iter().enumerate() {
             undo.push((write.key.clone(), self.resources.get(&write.key).cloned()));
-            match self.add_one(write, now) {
-                Ok(written) => answers.push(written),
-                Err(failed) => {
-                    self.rows.truncate(rows_before);
-                    self.undo(undo);
-                    return Err(failed.of_write(index));
-                }
-            }
+            let written = self.add_one(write, now, &mut waiting);
+            answers.push(written.map_err(|failed| failed.of_write(index))?);
+        }
+        for version in waiting {
+            self.match_again(&version)?;
         }
         Ok(answers)
+    }
+
+    /// Asks a matcher that looks at other resources, now that they are as the call leaves them.
+    fn match_again(&mut self, waiting: &Waiting) -> Result<(), LogError> {
+        let Some(row) = self.rows.get(waiting.row) else {
+            return Ok(());
+        };
+        let asked = Asked::of(self);
+        let matched = ask(&waiting.matcher, waiting.previous.as_ref(), &row.version, &asked)?;
+        let mut missing = asked.into_missing();
+        self.missing.append(&mut missing);
+        if let Some(row) = self.rows.get_mut(waiting.row) {
+            row.matched = matched;
+        }
+        Ok(())
     }
 
     /// The versions to be written, in the order of their sequences.
@@ -156,7 +236,12 @@ impl Plan {
         self.resources.get(key)
     }
 
-    fn add_one(&mut self, write: &Write, now: Timestamp) -> Result<Written, Failed> {
+    fn add_one(
+        &mut self,
+        write: &Write,
+        now: Timestamp,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<Written, Failed> {
         let known = self.resources.get(&write.key).cloned().unwrap_or_default();
         check(write.precondition, known.living()).map_err(Failed::Refused)?;
         if let Some(finding) = &write.finding {
@@ -175,7 +260,15 @@ impl Plan {
             (Action::Delete, None, _) => return Ok(Written::Nothing),
         };
         let version = self.version(write, &known, status, body, now)?;
-        let matched = ask(&write.matcher, known.newest.as_ref(), &version)?;
+        let asked = Asked::of(self);
+        let matched = ask(&write.matcher, known.newest.as_ref(), &version, &asked).map_err(Failed::Log)?;
+        if asked.is_asked() {
+            waiting.push(Waiting {
+                row: self.rows.len(),
+                matcher: write.matcher.clone(),
+                previous: known.newest.clone(),
+            });
+        }
         Ok(self.push(version, matched, known, &write.tokens))
     }
 
@@ -293,6 +386,16 @@ impl Plan {
     }
 }
 
+impl Others for Plan {
+    /// A resource as the calls so far have left it, whatever the store holds.
+    fn other(&self, key: &ResourceKey) -> Other<'_> {
+        match self.known(key) {
+            Some(known) => Other::of(known.newest.as_ref()),
+            None => self.others.other(key),
+        }
+    }
+}
+
 impl Failed {
     fn of_write(self, index: usize) -> WriteError {
         match self {
@@ -320,11 +423,14 @@ fn check(precondition: Precondition, living: Option<&Version>) -> Result<(), Ref
 }
 
 /// Asks a matcher; one that panics fails its own call and not the writer that all share.
-fn ask(matcher: &Matcher, previous: Option<&Version>, version: &Version) -> Result<Matched, Failed> {
-    guarded(|| matcher(previous, version)).ok_or_else(|| {
-        Failed::Log(LogError::Unavailable {
-            reason: "deciding which topics want the change failed".to_owned(),
-        })
+fn ask(
+    matcher: &Matcher,
+    previous: Option<&Version>,
+    version: &Version,
+    others: &dyn Others,
+) -> Result<Matched, LogError> {
+    guarded(|| matcher(previous, version, others)).ok_or_else(|| LogError::Unavailable {
+        reason: "deciding which topics want the change failed".to_owned(),
     })
 }
 

@@ -100,7 +100,7 @@ impl Topics {
     /// The function that a store asks about each version it makes.
     pub fn matcher(self: &Arc<Self>) -> Matcher {
         let topics = Arc::clone(self);
-        Arc::new(move |previous, version| topics.matched(previous, version))
+        Arc::new(move |previous, version, _| topics.matched(previous, version))
     }
 
     /// Which topics want a version that is being made.

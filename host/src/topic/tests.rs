@@ -152,10 +152,10 @@ fn a_write_is_matched_by_the_topics_of_its_moment() {
     let topics = Arc::new(Topics::default());
     let matcher = topics.matcher();
     let made = version(VersionStatus::Created, observation("final"));
-    assert_eq!(matcher(None, &made), Matched::default());
+    assert_eq!(matcher(None, &made, &crate::change::AtHand::default()), Matched::default());
     topics.put(topic(json!({ "resource": "Observation" })));
     assert_eq!(
-        matcher(None, &made),
+        matcher(None, &made, &crate::change::AtHand::default()),
         Matched {
             topics_known: 5,
             topics: vec!["t".to_owned()]
@@ -163,7 +163,7 @@ fn a_write_is_matched_by_the_topics_of_its_moment() {
     );
     topics.remove("t");
     assert_eq!(
-        matcher(None, &made),
+        matcher(None, &made, &crate::change::AtHand::default()),
         Matched {
             topics_known: 5,
             topics: Vec::new()

@@ -94,7 +94,7 @@ async fn stored(host: &Host) {
         key,
         precondition: Precondition::None,
         action: Action::Put(Arc::new(Body::parse(body.as_bytes()).unwrap())),
-        matcher: Arc::new(|_, _| Matched::default()),
+        matcher: Arc::new(|_, _, _| Matched::default()),
         source: None,
         tokens: Vec::new(),
         finding: None,

@@ -15,7 +15,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("store.db").display());
         let log = crate::log::open(&url, Arc::new(Timestamp::now)).await.unwrap();
-        let matcher: Matcher = Arc::new(|_, _| Matched::default());
+        let matcher: Matcher = Arc::new(|_, _, _| Matched::default());
         let intake = Intake::new(Arc::new(move || matcher.clone()), 1000);
         let path = folder.path().to_owned();
         let allow: Allow = Arc::new(move |name| Ok(Readable::File(path.join(name))));

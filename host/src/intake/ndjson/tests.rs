@@ -17,7 +17,7 @@ impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("store.db").display());
-        let matcher: Matcher = Arc::new(|_, _| Matched::default());
+        let matcher: Matcher = Arc::new(|_, _, _| Matched::default());
         Self {
             log: crate::log::open(&url, Arc::new(Timestamp::now)).await.unwrap(),
             intake: Intake::new(Arc::new(move || matcher.clone()), 1000),

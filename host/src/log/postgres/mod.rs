@@ -295,6 +295,10 @@ impl Log for PostgresLog {
             .await
     }
 
+    async fn current_to_deliver(&self, key: &ResourceKey) -> Result<Option<Version>, LogError> {
+        self.found(read::current(key, &mut *self.delivery().await?)).await
+    }
+
     async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError> {
         let width = self.shared.width;
         self.found(history::history(key, page, width, &mut *self.intake().await?))

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Postgres, QueryBuilder};
 
+use super::super::plan::MOST_OTHER_BYTES;
 use super::super::{DeadLetter, Lookup, NewDeadLetter, Search, SearchOrder};
 use super::changes;
 use super::row::{get, integer, key, limit, log_columns, maybe_natural, natural, offset, version};
@@ -33,6 +34,58 @@ pub(super) async fn current(
         }
     }
     Err(gone())
+}
+
+/// The newest versions of resources that no write touches; none for those that never were. What gave way between the
+/// two steps is left out, and so is what is too much.
+pub(super) async fn others(
+    keys: Vec<ResourceKey>,
+    connection: &mut PgConnection,
+) -> Result<Vec<(ResourceKey, Option<Version>)>, sqlx::Error> {
+    let mut found = Vec::with_capacity(keys.len());
+    let mut bytes = 0;
+    for part in keys.chunks(TOGETHER) {
+        let newest = newest_of(part, connection).await?;
+        let known: Vec<i64> = newest.iter().flatten().copied().collect();
+        let versions = versions(&known, connection).await?;
+        bytes += versions
+            .iter()
+            .map(|version| version.resource.len())
+            .sum::<usize>();
+        let mut by_sequence: HashMap<i64, Version> = versions
+            .into_iter()
+            .map(|version| (integer(version.sequence.0), version))
+            .collect();
+        for (key, sequence) in part.iter().zip(newest) {
+            match sequence {
+                None => found.push((key.clone(), None)),
+                Some(sequence) => {
+                    let version = by_sequence.remove(&sequence);
+                    found.extend(version.map(|version| (key.clone(), Some(version))));
+                }
+            }
+        }
+        if bytes >= MOST_OTHER_BYTES {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The sequences of resources' newest versions, in the order of the keys.
+async fn newest_of(
+    keys: &[ResourceKey],
+    connection: &mut PgConnection,
+) -> Result<Vec<Option<i64>>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT r.sequence FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (resource_type, id, place) \
+         LEFT JOIN lakefeed.resource r ON r.resource_type = w.resource_type AND r.id = w.id ORDER BY w.place",
+    )
+    .bind(keys.iter().map(ResourceKey::resource_type).collect::<Vec<_>>())
+    .bind(keys.iter().map(ResourceKey::id).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| get(row, 0)).collect()
 }
 
 /// Newest versions that are missing again and again.

@@ -19,6 +19,7 @@ use super::identity::Identity;
 use super::insert::{self, Found};
 use super::lock::{self, Locks};
 use super::partition;
+use super::read;
 use super::row::{get, integer};
 use super::shared::Shared;
 use super::url::{WRITER, within};
@@ -435,7 +436,7 @@ async fn write(
     shared: &Shared,
     connection: &mut PgConnection,
 ) -> Result<Writing, Failure> {
-    let (found, crowded) = begin(group, locks, connection).await?;
+    let Begun { keys, found, crowded } = begin(group, locks, connection).await?;
     if found.host != shared.host {
         return Err(Failure::Fenced);
     }
@@ -453,7 +454,7 @@ async fn write(
     let mut plan = Plan::new(found.known, Sequences::Given(found.sequences));
     plan.refuse_by(crowded);
     let now = (shared.clock)();
-    let answers: Vec<Answer> = group.iter().map(|call| plan.add(&call.writes, now)).collect();
+    let (plan, answers) = planned(group, &keys, plan, now, connection).await?;
     let Some(newest) = plan.rows().last() else {
         rollback(connection).await?;
         return Ok(Writing::Nothing(answers));
@@ -482,25 +483,53 @@ async fn write(
     Ok(Writing::Written { answers, place })
 }
 
-/// Begins a transaction: takes its locks, and then reads what the group touches and what it was decided by. Answers the
-/// tokens that too many bear as well.
+/// What a transaction knows when it has its locks.
+struct Begun {
+    /// The resources that it touches, and those that it was decided by.
+    keys: Vec<ResourceKey>,
+    found: Found,
+    /// The tokens that too many resources bear.
+    crowded: HashSet<(String, Token)>,
+}
+
+/// Begins a transaction: takes its locks, and then reads what the group touches and what it was decided by.
 async fn begin(
     group: &[Call],
     locks: &Locks,
     connection: &mut PgConnection,
-) -> Result<(Found, HashSet<(String, Token)>), sqlx::Error> {
+) -> Result<Begun, sqlx::Error> {
     let versions = group.iter().map(|call| call.writes.len()).sum();
+    let mut begin = locks.begin();
     let mut keys = touched(group);
+    let mut crowded = HashSet::new();
     let lookups = lookups(group);
-    if lookups.is_empty() {
-        let found = insert::look_up(&locks.begin(), &keys, versions, connection).await?;
-        return Ok((found, HashSet::new()));
+    if !lookups.is_empty() {
+        let begin = AssertSqlSafe(std::mem::take(&mut begin));
+        sqlx::raw_sql(begin).execute(&mut *connection).await?;
+        crowded = insert::add_found(&lookups, &mut keys, connection).await?;
     }
-    sqlx::raw_sql(AssertSqlSafe(locks.begin()))
-        .execute(&mut *connection)
-        .await?;
-    let crowded = insert::add_found(&lookups, &mut keys, connection).await?;
-    Ok((insert::look_up("", &keys, versions, connection).await?, crowded))
+    let found = insert::look_up(&begin, &keys, versions, connection).await?;
+    Ok(Begun { keys, found, crowded })
+}
+
+/// Lets each call of a group add its versions, anew as long as matchers ask for resources that are not at hand.
+async fn planned(
+    group: &[Call],
+    keys: &[ResourceKey],
+    mut plan: Plan,
+    now: Timestamp,
+    connection: &mut PgConnection,
+) -> Result<(Plan, Vec<Answer>), sqlx::Error> {
+    loop {
+        let answers = group.iter().map(|call| plan.add(&call.writes, now)).collect();
+        let missing = plan.missing();
+        if missing.is_empty() {
+            return Ok((plan, answers));
+        }
+        let read = read::others(missing, connection).await?;
+        let known = insert::look_up("", keys, 0, connection).await?.known;
+        plan = plan.again(known, read);
+    }
 }
 
 async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::super::plan::{Known, NewVersion, Plan, TokenChange, is_deleted};
+use super::super::plan::{Known, MOST_OTHER_BYTES, NewVersion, Plan, TokenChange, is_deleted};
 use super::super::{Lookup, MOST_BEARERS, Token};
 use super::row::{
     LOG_COLUMNS, MANY, ManyRows, Places, Script, integer, key, log_columns, natural, status_number, to_json,
     version,
 };
-use crate::change::ResourceKey;
+use crate::change::{ResourceKey, Version};
 
 static LOOK_UP: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
@@ -202,6 +202,27 @@ pub(super) async fn look_up(
     }
     script.run(connection).await?;
     Ok(known)
+}
+
+/// The newest versions of resources that no write touches; none for those that never were. What is too much is left out.
+pub(super) async fn others(
+    keys: Vec<ResourceKey>,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<(ResourceKey, Option<Version>)>, sqlx::Error> {
+    let mut found = Vec::with_capacity(keys.len());
+    let mut bytes = 0;
+    for part in keys.chunks(MANY) {
+        let mut known = look_up(part, Script::default(), connection).await?;
+        for key in part {
+            let newest = known.remove(key).and_then(|known| known.newest);
+            bytes += newest.as_ref().map_or(0, |version| version.resource.len());
+            found.push((key.clone(), newest));
+        }
+        if bytes >= MOST_OTHER_BYTES {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Adds the resources that lookups find to those that a group touches. Answers the tokens that too many bear; of those

@@ -182,6 +182,11 @@ impl Log for SqliteLog {
         found.map_err(|error| self.fault(error))
     }
 
+    async fn current_to_deliver(&self, key: &ResourceKey) -> Result<Option<Version>, LogError> {
+        let found = read::current(key, &mut *self.delivery().await?).await;
+        found.map_err(|error| self.fault(error))
+    }
+
     async fn history(&self, key: &ResourceKey, page: HistoryPage) -> Result<Vec<Version>, LogError> {
         let found = history::history(key, page, &mut *self.intake().await?).await;
         found.map_err(|error| self.fault(error))

@@ -18,7 +18,7 @@ use super::fault::Place;
 use super::file::HostLock;
 use super::insert::{self, Numbers};
 use super::row::{Script, offset};
-use crate::change::{Offset, ResourceKey};
+use crate::change::{Offset, ResourceKey, Timestamp};
 
 /// How many calls may wait; further callers wait for room.
 pub(super) const QUEUE: usize = 1024;
@@ -220,13 +220,18 @@ impl Writer {
         let mut plan = Plan::new(known, Sequences::After(numbers.last_sequence));
         plan.refuse_by(crowded);
         let now = (self.clock)();
-        let answers = group
-            .iter()
-            .map(|call| match &call.work {
-                Work::Write(writes) => Some(Answer::Written(plan.add(writes, now))),
-                Work::Edit(_) | Work::Close => None,
-            })
-            .collect();
+        let mut answers = add(group, &mut plan, now);
+        // Anew as long as matchers ask for resources that are not at hand.
+        loop {
+            let missing = plan.missing();
+            if missing.is_empty() {
+                break;
+            }
+            let read = insert::others(missing, &mut self.connection).await?;
+            let known = insert::look_up(&keys, Script::default(), &mut self.connection).await?;
+            plan = plan.again(known, read);
+            answers = add(group, &mut plan, now);
+        }
         insert::write(&plan, numbers, end, &mut self.connection).await?;
         Ok(answers)
     }
@@ -296,6 +301,15 @@ impl std::fmt::Debug for Work {
             Self::Close => formatter.write_str("Close"),
         }
     }
+}
+
+/// Lets each call of a group add its versions; leaves the places of other calls' answers empty.
+fn add(group: &[Call], plan: &mut Plan, now: Timestamp) -> Vec<Option<Answer>> {
+    let of_one = |call: &Call| match &call.work {
+        Work::Write(writes) => Some(Answer::Written(plan.add(writes, now))),
+        Work::Edit(_) | Work::Close => None,
+    };
+    group.iter().map(of_one).collect()
 }
 
 /// The resources that a group's writes touch, each once.

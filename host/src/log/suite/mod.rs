@@ -15,6 +15,7 @@ pub(crate) mod changes;
 pub(crate) mod crashes;
 pub(crate) mod destinations;
 pub(crate) mod history;
+pub(crate) mod others;
 pub(crate) mod resources;
 pub(crate) mod search;
 
@@ -43,6 +44,12 @@ macro_rules! log_suite {
             resources: a_source_keeps_what_it_called_the_version,
             resources: what_a_source_sends_late_or_again_changes_nothing,
             resources: a_matcher_sees_the_version_before_and_one_that_panics_fails_its_call_alone,
+            others: a_matcher_sees_other_resources_as_they_are,
+            others: a_matcher_sees_what_its_own_call_writes_in_whichever_order,
+            others: what_a_matcher_asks_for_step_by_step_is_read_step_by_step,
+            others: many_writes_that_look_at_many_others_are_matched_in_one_call,
+            others: while_the_other_changes_each_write_is_matched_by_one_of_its_states,
+            others: a_write_that_looks_at_more_than_may_be_read_leaves_that_to_the_read,
             search: search_finds_the_living_by_id_and_pages,
             search: search_by_update_gives_each_once_in_order_over_its_pages,
             search: a_types_history_holds_all_its_versions_newest_first,
@@ -130,7 +137,7 @@ pub(crate) fn topics(topics: &[&str]) -> Matcher {
         topics_known: 3,
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
     };
-    Arc::new(move |_, _| matched.clone())
+    Arc::new(move |_, _, _| matched.clone())
 }
 
 pub(crate) fn put(id: &str, content: &str) -> Write {

@@ -286,7 +286,7 @@ pub(crate) async fn a_matcher_sees_the_version_before_and_one_that_panics_fails_
     let log = stores.open(still()).await;
     let first = version(&*log, put("a", "x")).await;
     let seen = first.clone();
-    let matcher: crate::log::Matcher = Arc::new(move |previous, made| {
+    let matcher: crate::log::Matcher = Arc::new(move |previous, made, _| {
         assert_eq!(previous, Some(&seen));
         assert_eq!(content(made), "y");
         crate::change::Matched::default()
@@ -299,7 +299,7 @@ pub(crate) async fn a_matcher_sees_the_version_before_and_one_that_panics_fails_
         },
     )
     .await;
-    let panics: crate::log::Matcher = Arc::new(|_, _| panic!("on purpose"));
+    let panics: crate::log::Matcher = Arc::new(|_, _, _| panic!("on purpose"));
     let bad = log.write(vec![
         put("b", "1"),
         Write {

@@ -78,7 +78,7 @@ impl Bench {
             key: ResourceKey::new("Patient", id).unwrap(),
             precondition: Precondition::None,
             action,
-            matcher: Arc::new(|_, _| Matched::default()),
+            matcher: Arc::new(|_, _, _| Matched::default()),
             source: None,
             tokens: Vec::new(),
             finding: None,
