@@ -17,7 +17,7 @@ use super::flatten::{Flattened, Flattener};
 use super::interrupt::Interrupt;
 use super::spec::{DestinationSpec, Keeps, MaterializedView, OnLeave};
 use super::worker::{Shared, halt, stored};
-use crate::change::{Change, Interaction, Offset};
+use crate::change::{AtHand, Change, Interaction, Offset, ResourceKey, Version};
 use crate::log::{BatchBounds, LogError, ReadBound};
 use crate::topic;
 
@@ -31,6 +31,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// The most changes and bytes of one read; as much again may be read ahead.
 const READ_CHANGES: usize = 512;
 const READ_BYTES: usize = 2 << 20;
+
+/// How often a topic is asked about a change: with the version before, and with what references lead to, hop by hop.
+const ROUNDS: usize = 8;
 
 /// After how many changes a worker lets other tasks run: making rows is work that no wait interrupts.
 const TURN: usize = 64;
@@ -236,29 +239,49 @@ impl Taker {
     }
 
     async fn wants(&self, change: &Change) -> Result<bool, Interrupt> {
-        let mut decision = self.shared.topics.wants(&self.spec.topic, change, None);
-        if decision == topic::Decision::NeedsPrevious
-            && let Some(previous) = change.previous
-        {
-            let read = || self.shared.log.version_to_deliver(&change.version.key, previous);
-            let previous = stored(&self.spec.id, &self.stop, read).await?;
-            decision = self
-                .shared
-                .topics
-                .wants(&self.spec.topic, change, previous.as_ref());
-        }
-        match decision {
-            // Without the version before nobody can say no.
-            topic::Decision::Wanted | topic::Decision::NeedsPrevious => Ok(true),
-            topic::Decision::NotWanted => Ok(false),
-            topic::Decision::NoTopic => {
-                let message = format!(
-                    "there is no topic `{}`; create it again, then `$resume` the destination",
-                    self.spec.topic
-                );
-                Err(halt("DELIVERY-008", message))
+        let (topics, topic) = (&self.shared.topics, &self.spec.topic);
+        let mut previous = None;
+        let mut others = AtHand::default();
+        for _ in 0..ROUNDS {
+            match topics.wants(topic, change, previous.as_ref(), &others) {
+                topic::Decision::Wanted => return Ok(true),
+                topic::Decision::NotWanted => return Ok(false),
+                topic::Decision::NeedsPrevious => {
+                    previous = self.previous(change).await?;
+                    if previous.is_none() {
+                        break;
+                    }
+                }
+                topic::Decision::NeedsOthers(keys) => self.read_others(keys, &mut others).await?,
+                topic::Decision::NoTopic => {
+                    let message = format!(
+                        "there is no topic `{topic}`; create it again, then `$resume` the destination"
+                    );
+                    return Err(halt("DELIVERY-008", message));
+                }
             }
         }
+        // Without what is needed nobody can say no.
+        Ok(true)
+    }
+
+    /// The version before a change's, if it is still there.
+    async fn previous(&self, change: &Change) -> Result<Option<Version>, Interrupt> {
+        let Some(previous) = change.previous else {
+            return Ok(None);
+        };
+        let read = || self.shared.log.version_to_deliver(&change.version.key, previous);
+        stored(&self.spec.id, &self.stop, read).await
+    }
+
+    /// Reads the resources, as they are now, that a change refers to.
+    async fn read_others(&self, keys: Vec<ResourceKey>, others: &mut AtHand) -> Result<(), Interrupt> {
+        for key in keys {
+            let read = || self.shared.log.current_to_deliver(&key);
+            let newest = stored(&self.spec.id, &self.stop, read).await?;
+            others.put(key, newest);
+        }
+        Ok(())
     }
 
     async fn flatten(

@@ -1,9 +1,9 @@
 //! A topic as an `AidboxSubscriptionTopic` defines it.
 
-use lakefeed_view::Criterion;
+use lakefeed_view::{Criterion, Referenced, Verdict, Versions};
 use serde_json::Value;
 
-use crate::change::{Interaction, Version};
+use crate::change::{Interaction, Other, Others, ResourceKey, Version};
 use crate::issue::{Issue, IssueCode, suggestion};
 
 /// A named set of triggers; it wants what any of them wants.
@@ -140,13 +140,21 @@ impl Topic {
         }
     }
 
-    /// Whether the topic wants a version, given the one before.
-    pub fn wants(&self, previous: Option<&Version>, version: &Version) -> bool {
-        self.is_active
-            && self
-                .triggers
-                .iter()
-                .any(|trigger| trigger.fires(previous, version))
+    /// Whether the topic wants a version, given the one before and other resources; none where that depends on one
+    /// that is not at hand.
+    pub fn wants(&self, previous: Option<&Version>, version: &Version, others: &dyn Others) -> Option<bool> {
+        let mut wants = Some(false);
+        if !self.is_active {
+            return wants;
+        }
+        for trigger in &self.triggers {
+            match trigger.fires(previous, version, others) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => wants = None,
+            }
+        }
+        wants
     }
 
     /// Whether the answer for a version depends on the one before.
@@ -160,13 +168,14 @@ impl Topic {
 }
 
 impl Trigger {
-    fn fires(&self, previous: Option<&Version>, version: &Version) -> bool {
+    /// None where that depends on another resource that is not at hand.
+    fn fires(&self, previous: Option<&Version>, version: &Version, others: &dyn Others) -> Option<bool> {
         let interaction = version.status.interaction();
         if self.resource != version.key.resource_type() || !self.interactions.contains(&interaction) {
-            return false;
+            return Some(false);
         }
         let Some(criterion) = &self.criterion else {
-            return true;
+            return Some(true);
         };
         // On a delete `%current` is empty, but a bare path is asked of the resource as it was deleted.
         let current = (interaction != Interaction::Delete).then_some(&*version.resource);
@@ -177,9 +186,32 @@ impl Trigger {
         };
         // A criterion that cannot be evaluated on a resource fires: a row too many can be told apart later, a
         // change that was left out cannot.
-        criterion
-            .matches(current, previous, &version.resource, &resource_meta(version))
-            .unwrap_or(true)
+        let versions = Versions {
+            current,
+            previous,
+            context: &version.resource,
+        };
+        let verdict = criterion.matches(versions, &resource_meta(version), &|resource_type, id| {
+            referenced(others, resource_type, id)
+        });
+        match verdict {
+            Ok(Verdict::Fires) | Err(_) => Some(true),
+            Ok(Verdict::Silent) => Some(false),
+            Ok(Verdict::Unknown) => None,
+        }
+    }
+}
+
+/// What is at hand of a resource that a reference names.
+fn referenced<'o>(others: &'o dyn Others, resource_type: &str, id: &str) -> Referenced<'o> {
+    // What cannot be a key is the id of nothing.
+    let Ok(key) = ResourceKey::new(resource_type, id) else {
+        return Referenced::Nothing;
+    };
+    match others.other(&key) {
+        Other::Living(content) => Referenced::Resource(content),
+        Other::Absent => Referenced::Nothing,
+        Other::NotAtHand => Referenced::NotAtHand,
     }
 }
 

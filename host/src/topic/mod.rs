@@ -3,12 +3,12 @@
 //! A [`Topic`] is a named set of triggers, read from an `AidboxSubscriptionTopic`. Whether it wants a change is
 //! decided when the change is written, while the version before is at hand, and stored with the change
 //! ([`Topics::matcher`]). A change that was written before the topic was known is decided when it is read
-//! ([`Topics::wants`]).
+//! ([`Topics::wants`]). So is one whose criterion resolves a reference to a resource that was not at hand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::change::{Change, Matched, Matcher, Version};
+use crate::change::{Asked, AtHand, Change, Matched, Matcher, Others, ResourceKey, Version};
 
 mod definition;
 
@@ -39,7 +39,7 @@ impl Set {
 }
 
 /// Whether a change is a topic's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The topic wants it.
     Wanted,
@@ -47,6 +47,8 @@ pub enum Decision {
     NotWanted,
     /// Not decided when it was written, and the version before is needed to decide it now: ask again with it.
     NeedsPrevious,
+    /// Not decided when it was written, and these resources are needed to decide it now: ask again with them.
+    NeedsOthers(Vec<ResourceKey>),
     /// There is no such topic.
     NoTopic,
 }
@@ -100,39 +102,58 @@ impl Topics {
     /// The function that a store asks about each version it makes.
     pub fn matcher(self: &Arc<Self>) -> Matcher {
         let topics = Arc::clone(self);
-        Arc::new(move |previous, version, _| topics.matched(previous, version))
+        Arc::new(move |previous, version, others| topics.matched(previous, version, others))
     }
 
     /// Which topics want a version that is being made.
-    pub fn matched(&self, previous: Option<&Version>, version: &Version) -> Matched {
+    pub fn matched(&self, previous: Option<&Version>, version: &Version, others: &dyn Others) -> Matched {
         let set = self.set();
-        let wanting = set.by_id.values().filter(|topic| topic.wants(previous, version));
-        let topics = wanting.map(|topic| topic.id.clone()).collect();
-        Matched {
+        let mut matched = Matched {
             topics_known: set.known(),
-            topics,
+            topics: Vec::new(),
+        };
+        for topic in set.by_id.values() {
+            match topic.wants(previous, version, others) {
+                Some(true) => matched.topics.push(topic.id.clone()),
+                Some(false) => {}
+                // It was not asked, then, and is when the change is read.
+                None => {
+                    let before = topic.first_version.saturating_sub(1);
+                    matched.topics_known = matched.topics_known.min(before);
+                }
+            }
         }
+        matched
     }
 
     /// Whether a topic wants a change of the log.
     ///
     /// What was decided when the change was written stands. Otherwise it is decided now; `previous` is the
-    /// version before, when the caller has it.
-    pub fn wants(&self, topic: &str, change: &Change, previous: Option<&Version>) -> Decision {
+    /// version before, when the caller has it, and `at_hand` what it has of other resources.
+    pub fn wants(
+        &self,
+        topic: &str,
+        change: &Change,
+        previous: Option<&Version>,
+        at_hand: &AtHand,
+    ) -> Decision {
         let Some(topic) = self.by_id(topic) else {
             return Decision::NoTopic;
         };
-        let wanted = if topic.first_version <= change.matched.topics_known {
-            change.matched.topics.contains(&topic.id)
-        } else if change.previous.is_some() && previous.is_none() && topic.reads_previous(&change.version) {
+        if topic.first_version <= change.matched.topics_known {
+            return match change.matched.topics.contains(&topic.id) {
+                true => Decision::Wanted,
+                false => Decision::NotWanted,
+            };
+        }
+        if change.previous.is_some() && previous.is_none() && topic.reads_previous(&change.version) {
             return Decision::NeedsPrevious;
-        } else {
-            topic.wants(previous, &change.version)
-        };
-        if wanted {
-            Decision::Wanted
-        } else {
-            Decision::NotWanted
+        }
+        let asked = Asked::of(at_hand);
+        match topic.wants(previous, &change.version, &asked) {
+            Some(true) => Decision::Wanted,
+            Some(false) => Decision::NotWanted,
+            None => Decision::NeedsOthers(asked.into_missing().into_iter().collect()),
         }
     }
 

@@ -28,6 +28,16 @@ fn version(status: VersionStatus, resource: Value) -> Version {
     }
 }
 
+/// Whether a topic that resolves nothing wants a version.
+fn wants(topic: &Topic, previous: Option<&Version>, version: &Version) -> bool {
+    topic.wants(previous, version, &AtHand::default()).unwrap()
+}
+
+/// What is decided of a change that is read, with no other resource at hand.
+fn decided(topics: &Topics, change: &Change, previous: Option<&Version>) -> Decision {
+    topics.wants("t", change, previous, &AtHand::default())
+}
+
 fn observation(status: &str) -> Value {
     json!({ "resourceType": "Observation", "id": "r-1", "status": status })
 }
@@ -36,7 +46,7 @@ fn observation(status: &str) -> Value {
 fn fires(criterion: &str, before: Option<&str>, now: &str, made: VersionStatus) -> bool {
     let topic = topic(json!({ "resource": "Observation", "fhirPathCriteria": criterion }));
     let before = before.map(|status| version(VersionStatus::Created, observation(status)));
-    topic.wants(before.as_ref(), &version(made, observation(now)))
+    wants(&topic, before.as_ref(), &version(made, observation(now)))
 }
 
 #[test]
@@ -71,12 +81,24 @@ fn a_trigger_without_interactions_takes_all_three_and_any_trigger_is_enough() {
         VersionStatus::Deleted,
         VersionStatus::Recreated,
     ] {
-        assert!(all.wants(None, &version(made, observation("final"))), "{made:?}");
+        assert!(
+            wants(&all, None, &version(made, observation("final"))),
+            "{made:?}"
+        );
     }
     let deletes = topic(json!({ "resource": "Observation", "supportedInteraction": ["delete"] }));
-    assert!(!deletes.wants(None, &version(VersionStatus::Created, observation("final"))));
-    assert!(deletes.wants(None, &version(VersionStatus::Deleted, observation("final"))));
-    assert!(!all.wants(
+    assert!(!wants(
+        &deletes,
+        None,
+        &version(VersionStatus::Created, observation("final"))
+    ));
+    assert!(wants(
+        &deletes,
+        None,
+        &version(VersionStatus::Deleted, observation("final"))
+    ));
+    assert!(!wants(
+        &all,
         None,
         &version(VersionStatus::Created, json!({ "resourceType": "Patient" }))
     ));
@@ -86,7 +108,11 @@ fn a_trigger_without_interactions_takes_all_three_and_any_trigger_is_enough() {
 fn a_topic_that_is_not_active_wants_nothing() {
     let resource = json!({ "url": "u", "status": "retired", "trigger": [{ "resource": "Observation" }] });
     let topic = Topic::parse(&resource).unwrap();
-    assert!(!topic.wants(None, &version(VersionStatus::Created, observation("final"))));
+    assert!(!wants(
+        &topic,
+        None,
+        &version(VersionStatus::Created, observation("final"))
+    ));
 }
 
 fn refused(resource: &Value) -> Vec<String> {
@@ -132,19 +158,16 @@ fn what_was_decided_at_the_write_stands_and_older_changes_are_decided_at_the_rea
         },
         previous,
     };
-    assert_eq!(
-        topics.wants("t", &change(5, &["t"], None), None),
-        Decision::Wanted
-    );
-    assert_eq!(
-        topics.wants("t", &change(6, &[], None), None),
-        Decision::NotWanted
-    );
+    assert_eq!(decided(&topics, &change(5, &["t"], None), None), Decision::Wanted);
+    assert_eq!(decided(&topics, &change(6, &[], None), None), Decision::NotWanted);
     let older = change(4, &[], Some(Sequence(3)));
-    assert_eq!(topics.wants("t", &older, None), Decision::NeedsPrevious);
+    assert_eq!(decided(&topics, &older, None), Decision::NeedsPrevious);
     let before = version(VersionStatus::Created, observation("draft"));
-    assert_eq!(topics.wants("t", &older, Some(&before)), Decision::Wanted);
-    assert_eq!(topics.wants("other", &older, None), Decision::NoTopic);
+    assert_eq!(decided(&topics, &older, Some(&before)), Decision::Wanted);
+    assert_eq!(
+        topics.wants("other", &older, None, &AtHand::default()),
+        Decision::NoTopic
+    );
 }
 
 #[test]
@@ -152,10 +175,10 @@ fn a_write_is_matched_by_the_topics_of_its_moment() {
     let topics = Arc::new(Topics::default());
     let matcher = topics.matcher();
     let made = version(VersionStatus::Created, observation("final"));
-    assert_eq!(matcher(None, &made, &crate::change::AtHand::default()), Matched::default());
+    assert_eq!(matcher(None, &made, &AtHand::default()), Matched::default());
     topics.put(topic(json!({ "resource": "Observation" })));
     assert_eq!(
-        matcher(None, &made, &crate::change::AtHand::default()),
+        matcher(None, &made, &AtHand::default()),
         Matched {
             topics_known: 5,
             topics: vec!["t".to_owned()]
@@ -163,7 +186,7 @@ fn a_write_is_matched_by_the_topics_of_its_moment() {
     );
     topics.remove("t");
     assert_eq!(
-        matcher(None, &made, &crate::change::AtHand::default()),
+        matcher(None, &made, &AtHand::default()),
         Matched {
             topics_known: 5,
             topics: Vec::new()
@@ -177,10 +200,10 @@ fn a_topic_that_could_not_be_read_is_asked_later() {
     topics.put(topic(json!({ "resource": "Observation" })));
     topics.leave_out("broken", 3);
     let made = version(VersionStatus::Created, observation("final"));
-    assert_eq!(topics.matched(None, &made).topics_known, 2);
+    assert_eq!(topics.matched(None, &made, &AtHand::default()).topics_known, 2);
     assert_eq!(topics.first_version("broken"), Some(3));
     topics.remove("broken");
-    assert_eq!(topics.matched(None, &made).topics_known, 5);
+    assert_eq!(topics.matched(None, &made, &AtHand::default()).topics_known, 5);
 }
 
 #[test]
@@ -205,7 +228,7 @@ fn the_hosts_own_topic_wants_all_of_a_type_whoever_wrote_it_and_has_no_url() {
     topics.put(topic(json!({ "resource": "Observation" })));
     topics.put(Topic::of_type("own/Observation", "Observation"));
     let made = version(VersionStatus::Created, observation("final"));
-    let mut matched = topics.matched(None, &made);
+    let mut matched = topics.matched(None, &made, &AtHand::default());
     assert!(matched.topics.contains(&"own/Observation".to_owned()));
     assert_eq!(matched.topics_known, 5, "it is no topic that was asked");
     // Written by a host that did not have it.
@@ -217,6 +240,65 @@ fn the_hosts_own_topic_wants_all_of_a_type_whoever_wrote_it_and_has_no_url() {
         matched,
         previous: None,
     };
-    assert_eq!(topics.wants("own/Observation", &change, None), Decision::Wanted);
+    let decision = topics.wants("own/Observation", &change, None, &AtHand::default());
+    assert_eq!(decision, Decision::Wanted);
     assert!(topics.by_url("").is_none());
+}
+
+#[test]
+fn a_criterion_that_resolves_is_decided_by_what_is_at_hand_or_left_to_the_read() {
+    let topics = Topics::default();
+    let mut early = topic(json!({ "resource": "Observation" }));
+    "early".clone_into(&mut early.id);
+    (early.version, early.first_version) = (2, 2);
+    topics.put(early);
+    topics.put(topic(
+        json!({ "resource": "Observation", "fhirPathCriteria": "subject.resolve().gender = 'female'" }),
+    ));
+    let mut resource = observation("final");
+    resource["subject"] = json!({ "reference": "Patient/p" });
+    let made = version(VersionStatus::Created, resource);
+    let matched = topics.matched(None, &made, &AtHand::default());
+    assert_eq!(
+        (matched.topics_known, &matched.topics[..]),
+        (4, &["early".to_owned()][..])
+    );
+
+    let key = ResourceKey::new("Patient", "p").unwrap();
+    let patient = |status| {
+        let mut patient = version(status, json!({ "resourceType": "Patient", "gender": "female" }));
+        patient.key = key.clone();
+        patient
+    };
+    let at_hand = |newest| {
+        let mut at_hand = AtHand::default();
+        at_hand.put(key.clone(), newest);
+        at_hand
+    };
+    let now = |newest| topics.matched(None, &made, &at_hand(newest));
+    let there = now(Some(patient(VersionStatus::Updated)));
+    assert_eq!(
+        (there.topics_known, there.topics),
+        (5, vec!["early".to_owned(), "t".to_owned()])
+    );
+    for gone in [None, Some(patient(VersionStatus::Deleted))] {
+        let absent = now(gone);
+        assert_eq!(
+            (absent.topics_known, absent.topics),
+            (5, vec!["early".to_owned()])
+        );
+    }
+
+    let change = Change {
+        offset: Offset::START,
+        version: made.clone(),
+        matched,
+        previous: None,
+    };
+    assert_eq!(
+        decided(&topics, &change, None),
+        Decision::NeedsOthers(vec![key.clone()])
+    );
+    let read = at_hand(Some(patient(VersionStatus::Created)));
+    assert_eq!(topics.wants("t", &change, None, &read), Decision::Wanted);
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The JSON itself; a criterion reads several.
-    Source(u8),
+    Source(u16),
     /// Strings of the JSON that had escapes, unescaped.
     Unescaped,
     /// What functions made.

@@ -10,7 +10,8 @@
 //! - [`RowBuilder`] takes resources and gives a `RecordBatch`. A resource that does not fit is refused with a
 //!   [`RowError`] and leaves no trace.
 //! - [`mod@print`] makes JSON, NDJSON and CSV of a batch.
-//! - [`Criterion`] is a trigger's condition over a change, on the same engine.
+//! - [`Criterion`] is a trigger's condition over a change, on the same engine. It may follow references; the resources
+//!   that they name are the caller's to find ([`Referenced`]).
 //!
 //! Beside them stand the parts that others use too: [`r4`], which types and elements FHIR R4 has; [`json`], the strict
 //! check of a resource on its way in; [`place`], the paths that say which element is to be changed; [`temporal`],
@@ -72,7 +73,7 @@ mod testing;
 mod trie;
 mod view;
 
-pub use criterion::Criterion;
+pub use criterion::{Criterion, Referenced, Verdict, Versions};
 pub use definition::{Column, Constant, Expression, Iteration, Select, Tag, ViewDefinition};
 pub use error::{Code, RowError, ViewError, ViewErrors};
 pub use output::{ColumnType, FHIR_TYPE, IS_DELETED, OutputType};

@@ -4,12 +4,14 @@
 //! collection into another. Names were resolved to [`FieldId`]s, literals and constants to [`Item`]s, patterns to
 //! compiled regular expressions.
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 
 use crate::boundary::Bound;
 use crate::cell::TextRef;
 use crate::r4::TypeInfo;
-use crate::trie::{FieldId, Fields, Trie};
+use crate::trie::{FieldId, Fields, Trie, TrieId};
 
 /// One member of a FHIRPath collection.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +46,23 @@ pub(crate) struct Program {
     pub(crate) selects: Vec<SelectPlan>,
     /// How many columns a row has.
     pub(crate) width: usize,
+    pub(crate) resolution: Resolution,
+}
+
+/// How references are followed to the resources that they name.
+#[derive(Debug, Default)]
+pub(crate) struct Resolution {
+    /// How many references in a row are followed at most; none are where this is zero.
+    pub(crate) hops: usize,
+    /// The field of a reference's text, and those by which a contained resource is found.
+    pub(crate) reference: FieldId,
+    pub(crate) contained: FieldId,
+    pub(crate) id: FieldId,
+    pub(crate) resource_type: FieldId,
+    /// What is read of a resource that was resolved, by its type.
+    pub(crate) roots: BTreeMap<&'static str, TrieId>,
+    /// What is read of one of any other type.
+    pub(crate) any: TrieId,
 }
 
 /// One select, ready to run.
@@ -187,6 +206,8 @@ pub(crate) enum Step {
     OfType(TypeTest),
     Is(TypeTest),
     HasValue,
+    /// The resources that references name.
+    Resolve,
     ResourceKey(FieldId),
     ReferenceKey {
         reference: FieldId,

@@ -8,6 +8,8 @@
 //! The resource was checked when it entered; what this scan does not look at it takes on trust. Whatever the
 //! bytes are, it ends, and refuses what it cannot read.
 
+use std::ops::Range;
+
 use crate::cell::{Origin, TextRef};
 use crate::error::{Code, RowError};
 use crate::program::TextKind;
@@ -56,14 +58,25 @@ impl Tape {
     }
 
     /// Reads a resource and answers where its root stands. `source` is its number among those on the tape.
-    pub(crate) fn read(&mut self, json: &str, source: u8, trie: &Trie) -> Result<u32, RowError> {
+    pub(crate) fn read(&mut self, json: &str, source: u16, trie: &Trie) -> Result<u32, RowError> {
+        self.read_part(json, 0..json.len(), source, (trie, trie.root))
+    }
+
+    /// Reads the resource that is a part of a text, by another root of the trie than the first.
+    pub(crate) fn read_part(
+        &mut self,
+        json: &str,
+        part: Range<usize>,
+        source: u16,
+        (trie, place): (&Trie, TrieId),
+    ) -> Result<u32, RowError> {
         if json.len() > u32::MAX as usize {
             return Err(RowError::new(Code::TooDeep, "a resource of more than 4 GiB"));
         }
         let mut scan = Scan {
-            bytes: json.as_bytes(),
+            bytes: json.as_bytes().get(..part.end).unwrap_or_default(),
             json,
-            at: 0,
+            at: part.start,
             source,
             trie,
             tape: self,
@@ -80,7 +93,7 @@ impl Tape {
                 parent: root,
                 ordinal: 0,
             },
-            trie.root,
+            place,
         )?;
         scan.blanks();
         if scan.at != scan.bytes.len() {
@@ -102,7 +115,7 @@ struct Scan<'a> {
     bytes: &'a [u8],
     json: &'a str,
     at: usize,
-    source: u8,
+    source: u16,
     trie: &'a Trie,
     tape: &'a mut Tape,
     depth: usize,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    ColumnType, CompileOptions, Criterion, OutputType, PartialDates, ResourceMeta, RowOptions, View,
-    ViewDefinition, print,
+    ColumnType, CompileOptions, Criterion, OutputType, PartialDates, Referenced, ResourceMeta, RowOptions,
+    Verdict, Versions, View, ViewDefinition, print,
 };
 
 /// A deleted version.
@@ -91,22 +91,45 @@ pub(crate) fn coerced(resource: &str, path: &str, output: OutputType, partial_da
 
 /// Whether a criterion fires for a change of a Patient; or why it does not compile.
 pub(crate) fn fires(criterion: &str, current: Option<&str>, previous: Option<&str>) -> String {
-    match Criterion::compile(criterion, "Patient") {
-        Err(errors) => errors
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n"),
-        Ok(criterion) => {
-            let context = current.or(previous).unwrap();
-            let fired = criterion.matches(
-                current.map(str::as_bytes),
-                previous.map(str::as_bytes),
-                context.as_bytes(),
-                &ResourceMeta::default(),
-            );
-            fired.map_or_else(|error| error.to_string(), |fired| fired.to_string())
+    fires_among(criterion, current, previous, &[])
+}
+
+/// The same for a change of any resource among others. One that stands there with `?` before it is not at hand.
+pub(crate) fn fires_among(
+    criterion: &str,
+    current: Option<&str>,
+    previous: Option<&str>,
+    others: &[&str],
+) -> String {
+    let context = current.or(previous).unwrap();
+    let criterion = match Criterion::compile(criterion, kind(context)) {
+        Ok(criterion) => criterion,
+        Err(errors) => {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            return errors.join("\n");
         }
+    };
+    let versions = Versions {
+        current: current.map(str::as_bytes),
+        previous: previous.map(str::as_bytes),
+        context: context.as_bytes(),
+    };
+    let find = |resource_type: &str, id: &str| {
+        let start = format!(r#"{{"resourceType":"{resource_type}","id":"{id}""#);
+        let found = others
+            .iter()
+            .find(|other| other.trim_start_matches('?').starts_with(&start));
+        match found {
+            None => Referenced::Nothing,
+            Some(other) if other.starts_with('?') => Referenced::NotAtHand,
+            Some(other) => Referenced::Resource(other.as_bytes()),
+        }
+    };
+    match criterion.matches(versions, &ResourceMeta::default(), &find) {
+        Ok(Verdict::Fires) => "true".to_owned(),
+        Ok(Verdict::Silent) => "false".to_owned(),
+        Ok(Verdict::Unknown) => "unknown".to_owned(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -81,9 +81,18 @@ impl TrieBuilder {
         self.nodes.len() - 1
     }
 
-    fn find(&self, mut at: TrieId) -> TrieId {
+    /// Where a node is now that others were merged.
+    pub(crate) fn find(&self, mut at: TrieId) -> TrieId {
         while let Some(next) = self.nodes[at].merged {
             at = next;
+        }
+        at
+    }
+
+    /// The root that a node was made below.
+    pub(crate) fn top(&self, mut at: TrieId) -> TrieId {
+        while let Some((parent, _)) = &self.nodes[at].origin {
+            at = *parent;
         }
         at
     }

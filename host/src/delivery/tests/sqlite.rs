@@ -45,7 +45,12 @@ impl Store {
     }
 
     async fn put(&self, id: &str) -> Row {
-        let body = format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#);
+        self.put_with(id, "").await
+    }
+
+    /// `members` is JSON members with a leading comma, or nothing.
+    async fn put_with(&self, id: &str, members: &str) -> Row {
+        let body = format!(r#"{{"resourceType":"Patient","id":"{id}"{members}}}"#);
         let write = Write {
             key: ResourceKey::new("Patient", id).unwrap(),
             precondition: Precondition::None,
@@ -153,6 +158,39 @@ async fn a_rewound_destination_gets_everything_again_under_another_generation() 
         store.log.destination("a").await.unwrap().unwrap().generation,
         before + 1
     );
+    deliveries.drain_and_stop(Duration::from_secs(5)).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_change_older_than_the_topic_is_decided_by_what_its_references_lead_to_now() {
+    let store = Store::open().await;
+    store.topics.remove(ID);
+    let put = async |id: &str, members: &str| store.put_with(id, members).await;
+    let linked =
+        |other: &str| format!(r#","link":[{{"type":"seealso","other":{{"reference":"Patient/{other}"}}}}]"#);
+    put("on", r#","active":true"#).await;
+    put("off", r#","active":true"#).await;
+    let expected = [put("a", &linked("on")).await];
+    put("b", &linked("off")).await;
+    put("c", &linked("nobody")).await;
+    put("off", r#","active":false"#).await;
+    let definition = serde_json::json!({
+        "resourceType": "AidboxSubscriptionTopic", "id": ID, "url": "http://t", "status": "active",
+        "trigger": [{
+            "resource": "Patient",
+            "fhirPathCriteria": "link.other.resolve().ofType(Patient).active = true",
+        }]
+    });
+    let mut topic = Topic::parse(&definition).unwrap();
+    (topic.version, topic.first_version) = (7, 7);
+    store.topics.put(topic);
+    store.log.create_destination("a", Offset::START).await.unwrap();
+    let target = Scripted::default();
+    let deliveries = store.deliveries(&[("a", &target)]);
+    deliveries.start(destination("a").0).await.unwrap();
+    store.settle("a").await;
+    assert_eq!(target.table().rows, expected);
     deliveries.drain_and_stop(Duration::from_secs(5)).await;
     store.close().await;
 }

@@ -34,6 +34,7 @@ mod interactions;
 mod load;
 mod outcome;
 mod patch;
+mod resolve;
 mod search;
 mod status;
 mod topic;

@@ -3,7 +3,7 @@
 use super::fhir_function::only_child;
 use super::shape::{Basic, Shape};
 use super::types::extend;
-use super::{Compiled, Compiler, Failed, Scope};
+use super::{Compiled, Compiler, Failed, Mode, Scope};
 use crate::boundary::Bound;
 use crate::error::Code;
 use crate::fhirpath::{Node, NodeKind};
@@ -149,6 +149,7 @@ impl Compiler {
             "getAidboxStatus" => self.meta(MetaField::Status, Basic::String, &call),
             "getAidboxTxid" => self.meta(MetaField::Txid, Basic::Integer, &call),
             "iif" => self.iif(target, &call),
+            "resolve" if self.mode == Mode::Criterion => self.resolve(target, &call),
             _ if SUBSTITUTES.iter().any(|(known, _)| *known == name) || !FUNCTIONS.contains(&name) => {
                 Err(self.unknown_function(name, at))
             }
@@ -165,8 +166,9 @@ impl Compiler {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, remedy)| (*remedy).to_owned());
-        let near =
-            suggest::nearest(name, FUNCTIONS.into_iter()).map(|near| format!("did you mean `{near}()`"));
+        let resolve = (self.mode == Mode::Criterion).then_some("resolve");
+        let near = suggest::nearest(name, FUNCTIONS.into_iter().chain(resolve))
+            .map(|near| format!("did you mean `{near}()`"));
         let remedy = substitute
             .or(near)
             .unwrap_or_else(|| "use one of FHIRPath's own functions".to_owned());

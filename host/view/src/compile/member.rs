@@ -17,6 +17,24 @@ struct Found {
     shape: Shape,
 }
 
+/// What a key leads to.
+#[derive(Clone, Copy)]
+struct Leads {
+    info: Option<&'static TypeInfo>,
+    targets: &'static [&'static str],
+    hops: usize,
+}
+
+impl Leads {
+    fn to(info: Option<&'static TypeInfo>, from: Alternative) -> Self {
+        Self {
+            info,
+            targets: &[],
+            hops: from.hops,
+        }
+    }
+}
+
 impl Compiler {
     pub(super) fn member(&mut self, target: Option<&Node>, name: &str, scope: &Scope, at: usize) -> Compiled {
         let Some(target) = target else {
@@ -37,6 +55,11 @@ impl Compiler {
         if shape.is_empty() {
             return Ok((Expr::Empty, shape));
         }
+        if shape.alternatives.iter().any(Alternative::is_untyped) {
+            let problem = format!("`{name}` of a reference that may point at a resource of any type");
+            let remedy = "write `.ofType(Patient)`, or the type that is meant, before it";
+            return Err(self.fail(Code::UnknownPath, at, problem, remedy));
+        }
         let mut found = Found::default();
         for alternative in &shape.alternatives {
             self.find(*alternative, name, &mut found);
@@ -51,13 +74,14 @@ impl Compiler {
         let Some(place) = alternative.place else { return };
         match alternative.known {
             Known::System(_) => {}
-            Known::Any => self.edge(place, name, None, found),
+            Known::Any => self.edge(place, name, Leads::to(None, alternative), found),
             Known::Fhir(info) => match element_of(info, name) {
-                Some(element) => self.edges(place, info, element, None, found),
+                Some(element) => self.edges((alternative, place), info, element, None, found),
                 None if name == "resourceType" && (info.is_resource() || info.is_open()) => {
-                    self.edge(place, name, crate::r4::type_named("code"), found);
+                    let code = crate::r4::type_named("code");
+                    self.edge(place, name, Leads::to(code, alternative), found);
                 }
-                None if info.is_open() => self.edge(place, name, None, found),
+                None if info.is_open() => self.edge(place, name, Leads::to(None, alternative), found),
                 None => {}
             },
         }
@@ -66,7 +90,7 @@ impl Compiler {
     /// The edges of an element: one, or one for each type of a choice, or only those of a type that is asked for.
     fn edges(
         &mut self,
-        place: TrieId,
+        (from, place): (Alternative, TrieId),
         owner: &'static TypeInfo,
         element: &'static Element,
         wanted: Option<&'static TypeInfo>,
@@ -83,12 +107,17 @@ impl Compiler {
         for element_type in element.types() {
             let info = element_type.type_info();
             if wanted.is_none_or(|wanted| info.is_a(wanted.name())) {
-                self.edge(place, element_type.json_key(), Some(info), found);
+                let leads = Leads {
+                    targets: element_type.targets(),
+                    ..Leads::to(Some(info), from)
+                };
+                self.edge(place, element_type.json_key(), leads, found);
             }
         }
     }
 
-    fn edge(&mut self, place: TrieId, key: &str, info: Option<&'static TypeInfo>, found: &mut Found) {
+    fn edge(&mut self, place: TrieId, key: &str, leads: Leads, found: &mut Found) {
+        let info = leads.info;
         let Some(field) = self.program.fields.intern(key, info) else {
             return;
         };
@@ -101,6 +130,8 @@ impl Compiler {
         let alternative = Alternative {
             known,
             place: Some(node),
+            targets: leads.targets,
+            hops: leads.hops,
         };
         if !found.shape.alternatives.contains(&alternative) {
             found.shape.alternatives.push(alternative);
@@ -133,7 +164,7 @@ impl Compiler {
                 continue;
             };
             types.extend(element.types().iter().map(|one| one.type_info().name()));
-            self.edges(place, info, element, Some(wanted), &mut found);
+            self.edges((*alternative, place), info, element, Some(wanted), &mut found);
         }
         if found.fields.is_empty() {
             return Err(self.impossible(&types, wanted, at));

@@ -6,6 +6,7 @@ mod fhir_function;
 mod function;
 mod member;
 mod operator;
+mod resolve;
 mod select;
 mod shape;
 #[cfg(test)]
@@ -181,6 +182,9 @@ impl Compiler {
     }
 
     fn finish(mut self) -> (Program, Vec<ViewError>) {
+        for root in self.program.resolution.roots.values_mut() {
+            *root = self.trie.find(*root);
+        }
         self.program.trie = self.trie.freeze();
         (self.program, self.errors)
     }

@@ -13,8 +13,33 @@ pub(super) struct Shape {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Alternative {
     pub(super) known: Known,
-    /// Where nodes come from; none for computed values.
+    /// Where nodes come from; none for computed values, and for a resolved resource of which no type is known yet.
     pub(super) place: Option<TrieId>,
+    /// What a reference may point at; empty for other types, and where nobody says.
+    pub(super) targets: &'static [&'static str],
+    /// How many references were resolved on the way here.
+    pub(super) hops: usize,
+}
+
+impl Alternative {
+    fn new(known: Known, place: Option<TrieId>) -> Self {
+        Self {
+            known,
+            place,
+            targets: &[],
+            hops: 0,
+        }
+    }
+
+    /// Whether it is a resource that a reference was resolved to; the reference alone says of which type.
+    pub(super) fn is_resolved(&self) -> bool {
+        self.hops > 0 && matches!(self.known, Known::Fhir(info) if info.is_resource() || info.is_open())
+    }
+
+    /// Whether it is a resource that was resolved, and may be of any type.
+    pub(super) fn is_untyped(&self) -> bool {
+        self.is_resolved() && self.place.is_none()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,28 +134,19 @@ impl Known {
 impl Shape {
     pub(super) fn system(basic: Basic) -> Self {
         Self {
-            alternatives: vec![Alternative {
-                known: Known::System(basic),
-                place: None,
-            }],
+            alternatives: vec![Alternative::new(Known::System(basic), None)],
         }
     }
 
     pub(super) fn fhir(info: &'static TypeInfo, place: TrieId) -> Self {
         Self {
-            alternatives: vec![Alternative {
-                known: Known::Fhir(info),
-                place: Some(place),
-            }],
+            alternatives: vec![Alternative::new(Known::Fhir(info), Some(place))],
         }
     }
 
     pub(super) fn any(place: Option<TrieId>) -> Self {
         Self {
-            alternatives: vec![Alternative {
-                known: Known::Any,
-                place,
-            }],
+            alternatives: vec![Alternative::new(Known::Any, place)],
         }
     }
 

@@ -81,8 +81,11 @@ impl Compiler {
         if kept.is_empty() {
             return Err(self.impossible(&shape.names(), info, at));
         }
-        let certain = kept == shape.alternatives;
-        let kept = Shape { alternatives: kept };
+        // What a reference says of the resource that it names is what its author meant, not what there is.
+        let certain = kept == shape.alternatives && !kept.iter().any(Alternative::is_resolved);
+        let kept = Shape {
+            alternatives: kept.into_iter().map(|one| self.placed(one)).collect(),
+        };
         if certain {
             return Ok((expr, kept));
         }

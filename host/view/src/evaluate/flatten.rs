@@ -47,12 +47,14 @@ impl Flattener {
         let json = std::str::from_utf8(resource).map_err(malformed)?;
         let program = &source.view.program;
         let root = self.tape.read(json, 0, &program.trie)?;
+        let sources = [json];
         let mut work = Work {
             evaluator: Evaluator {
                 program,
                 tape: &self.tape,
-                sources: [json, "", ""],
+                sources: &sources,
                 roots: [Some(root); 3],
+                resolved: None,
                 meta: source.meta,
                 memory: &mut self.memory,
             },

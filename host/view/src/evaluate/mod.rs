@@ -7,6 +7,7 @@ mod compare;
 mod flatten;
 mod number;
 mod reference;
+mod resolve;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::tape::{NodeType, Tape, TapeNode};
 use crate::temporal::micros_to_text;
 
 pub(crate) use flatten::{Flat, Flattener, Source};
+pub(crate) use resolve::{Find, Follower, Resolved};
 
 /// The root of a tape of several resources.
 pub(crate) type Roots = [Option<u32>; 3];
@@ -56,9 +58,11 @@ impl Scope {
 pub(crate) struct Evaluator<'a> {
     pub(crate) program: &'a Program,
     pub(crate) tape: &'a Tape,
-    pub(crate) sources: [&'a str; 3],
+    pub(crate) sources: &'a [&'a str],
     /// Where the context, the current and the previous version stand.
     pub(crate) roots: Roots,
+    /// What references lead to; none where none are followed.
+    pub(crate) resolved: Option<&'a Resolved>,
     pub(crate) meta: &'a ResourceMeta,
     pub(crate) memory: &'a mut Memory,
 }
@@ -90,8 +94,9 @@ pub(crate) fn constant(program: &Program, expr: &Expr) -> Option<Constant> {
     let mut evaluator = Evaluator {
         program,
         tape: &tape,
-        sources: [""; 3],
+        sources: &[],
         roots: [None; 3],
+        resolved: None,
         meta: &meta,
         memory: &mut memory,
     };

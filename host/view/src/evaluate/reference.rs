@@ -99,7 +99,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    fn first_child(&self, at: u32, field: FieldId) -> Option<u32> {
+    pub(super) fn first_child(&self, at: u32, field: FieldId) -> Option<u32> {
         let mut next = at + 1;
         while next < self.node(at).end {
             if self.node(next).field == field {

@@ -45,6 +45,7 @@ impl Evaluator<'_> {
                 }
             }
             Step::HasValue => self.has_value(base),
+            Step::Resolve => self.resolve(base),
             Step::ResourceKey(field) => self.children(base, &[*field]),
             Step::ReferenceKey { reference, wanted } => {
                 self.reference_keys(base, *reference, wanted.as_deref())
@@ -109,7 +110,7 @@ impl Evaluator<'_> {
     }
 
     /// Removes the `count` items that were the collection, under what was pushed since.
-    fn drop_old(&mut self, base: usize, end: usize) {
+    pub(super) fn drop_old(&mut self, base: usize, end: usize) {
         self.memory.stack.drain(base..end);
     }
 
