@@ -181,7 +181,8 @@ pub struct Version {
     /// The whole resource as JSON, id and meta included. A deleted version repeats the last content with the
     /// delete's own meta.
     pub resource: Bytes,
-    /// What the server that the change came from called it; none for changes made here.
+    /// What the server that the resource came from called it last, a version that was made here since included; none for
+    /// a resource that never came from elsewhere.
     pub source: Option<Source>,
 }
 

@@ -10,7 +10,7 @@ use lakefeed_view::json::{Member, top_level_members};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{ResourceKey, Sequence, Timestamp};
+use super::{ResourceKey, Sequence, Source, Timestamp};
 
 /// A resource taken apart once at its top level, to be stamped with a version's number and time.
 #[derive(Clone, Debug)]
@@ -100,6 +100,14 @@ impl Body {
     /// The `meta.lastUpdated` in the text.
     pub fn last_updated(&self) -> Option<&str> {
         self.meta.last_updated.as_deref()
+    }
+
+    /// What the sender called this version.
+    pub fn source(&self) -> Source {
+        Source {
+            version: self.meta.version_id.clone(),
+            last_updated: self.meta.last_updated.as_deref().and_then(Timestamp::parse),
+        }
     }
 
     /// Whether this text stands anywhere in the resource's `meta`.

@@ -469,7 +469,10 @@ impl Reader {
         if OWN_TYPES.contains(&checked.body.resource_type()) {
             return Err(Refusal::Definition);
         }
-        let write = self.intake.put(checked.body, None, Precondition::None)?;
+        // A feed of the server that the file is from must not bring back what is older than the file.
+        let source = checked.body.source();
+        let mut write = self.intake.put(checked.body, None, Precondition::None)?;
+        write.source = Some(source);
         Ok((write, checked.issues))
     }
 

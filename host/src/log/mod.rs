@@ -221,7 +221,7 @@ pub struct Write {
     pub action: Action,
     /// Which topics want it.
     pub matcher: Matcher,
-    /// What the server it came from called it. A delete without one keeps what the version before was called.
+    /// What the server it came from called it. A write without one keeps what the version before was called.
     pub source: Option<Source>,
     /// What lookups find the resource by once this is its newest version. Deleted, it is found no more.
     pub tokens: Vec<Token>,

@@ -448,14 +448,11 @@ fn is_newer(source: Option<&Source>, newest: &Version) -> bool {
     }
 }
 
-/// What the new version is called where it comes from.
+/// What the new version is called where it comes from. One that was made here keeps what the resource was called there
+/// last: else whatever is delivered late or once more from there would come on top of it.
 fn source(write: &Write, newest: Option<&Version>) -> Option<Source> {
     let kept = || newest.and_then(|newest| newest.source.clone());
-    let given = write.source.clone().filter(says_anything);
-    match write.action {
-        Action::Delete => given.or_else(kept),
-        Action::Put(_) => given,
-    }
+    write.source.clone().filter(says_anything).or_else(kept)
 }
 
 fn says_anything(source: &Source) -> bool {

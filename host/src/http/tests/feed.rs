@@ -111,6 +111,27 @@ async fn a_redelivery_changes_nothing_and_an_older_version_never_overwrites_a_ne
 }
 
 #[tokio::test]
+async fn what_was_written_here_or_loaded_is_not_overwritten_by_what_is_late() {
+    let host = Host::start().await;
+    let send = async |number, entry| said(&host.notify("history", aidbox(&[number]), vec![entry]).await);
+    assert_eq!(send(1, put("p", "Ash", 5)).await, "1 stored, 0 unchanged");
+    host.put_patient("p", "Here").await;
+    for late in [3, 5] {
+        assert_eq!(send(1, put("p", "Late", late)).await, "0 stored, 1 unchanged");
+    }
+    assert_eq!(host.family_of("p").await, "Here");
+    assert_eq!(send(2, put("p", "Birch", 6)).await, "1 stored, 0 unchanged");
+    let line = version("q", "Loaded", 10).to_string();
+    let typed = [("content-type", "application/fhir+ndjson")];
+    let loaded = host.ask_with("POST /fhir/$load", &typed, &line).await;
+    assert_eq!(loaded.status, 200, "{}", loaded.text());
+    assert_eq!(send(3, put("q", "Late", 9)).await, "0 stored, 1 unchanged");
+    assert_eq!(host.family_of("q").await, "Loaded");
+    assert_eq!(send(4, put("q", "Cedar", 11)).await, "1 stored, 0 unchanged");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_delete_is_told_by_its_method_or_its_action_and_is_not_undone_by_what_is_late() {
     let host = Host::start().await;
     let sent = vec![put("p", "Ash", 1), put("q", "Ash", 1)];

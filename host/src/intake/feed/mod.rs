@@ -235,10 +235,7 @@ impl Feeds {
             (None, None) => return Err(BundleRefusal::Missing("resource.id")),
         };
         data_key(body.resource_type(), &id)?;
-        let source = Source {
-            version: body.version_id().map(ToOwned::to_owned),
-            last_updated: body.last_updated().and_then(Timestamp::parse),
-        };
+        let source = body.source();
         let mut write = self.intake.update(&id, body, Precondition::SourceIsNewer)?;
         write.source = Some(source);
         Ok(write)
