@@ -110,6 +110,8 @@ pub struct HttpLimits {
     pub connections: usize,
     /// Requests that are worked on.
     pub requests: usize,
+    /// `$load`s that are worked on.
+    pub loads: usize,
 }
 
 /// Where plugins come from.
@@ -237,6 +239,7 @@ impl Checker<'_> {
             header_timeout: self.duration("http.header_timeout_ms", http.header_timeout_ms),
             connections: self.positive("http.max_connections", http.max_connections),
             requests: self.positive("http.max_requests", http.max_requests),
+            loads: self.positive("http.max_loads", http.max_loads),
         };
         HttpConfig {
             listen,

@@ -72,6 +72,8 @@ pub struct Http {
     pub max_connections: usize,
     /// How many requests may be worked on at a time; more get 503 with Retry-After.
     pub max_requests: usize,
+    /// How many `$load`s may be worked on at a time, beside the requests; more get 503 with Retry-After.
+    pub max_loads: usize,
 }
 
 impl Default for Http {
@@ -89,6 +91,7 @@ impl Default for Http {
             header_timeout_ms: 10_000,
             max_connections: 1_024,
             max_requests: 256,
+            max_loads: 16,
         }
     }
 }

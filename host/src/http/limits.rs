@@ -40,6 +40,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// The most requests worked on at once; one more is answered 503.
     pub max_requests: usize,
+    /// The most loads that lines are read for at once; one more is answered 503.
+    pub max_loads: usize,
     /// How long stopping waits for requests under way.
     pub drain_timeout: Duration,
 }
@@ -58,6 +60,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             max_connections: 1024,
             max_requests: 256,
+            max_loads: 16,
             drain_timeout: Duration::from_secs(8),
         }
     }

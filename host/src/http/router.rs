@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::config::ClientAccess;
@@ -39,6 +39,8 @@ struct Inner {
     settings: Settings,
     bodies: BodyReader,
     requests: Semaphore,
+    /// Apart from the requests: a load may take as long as its client likes.
+    loads: Semaphore,
     tokens: Tokens,
 }
 
@@ -49,6 +51,7 @@ impl Router {
             app,
             bodies: BodyReader::new(&settings.limits),
             requests: Semaphore::new(settings.limits.max_requests),
+            loads: Semaphore::new(settings.limits.max_loads),
             settings: settings.clone(),
             tokens,
         }))
@@ -124,10 +127,7 @@ impl Inner {
             self.settings.tls.is_some(),
         )
         .of_client(access);
-        let permit = self.requests.try_acquire();
-        if permit.is_err() && *route != Route::Health {
-            return Err(Outcome::unavailable("too many requests at once", 1));
-        }
+        let _permit = self.permit(route)?;
         match timeout(self.time_for(route, &ask.method), self.dispatch(route, &ask)).await {
             Ok(answer) => answer,
             Err(_) => Err(Outcome::unavailable(
@@ -151,10 +151,7 @@ impl Inner {
         if let Some(resource_type) = resource_type {
             known_type(resource_type)?;
         }
-        let _permit = self
-            .requests
-            .try_acquire()
-            .map_err(|_| Outcome::unavailable("too many requests at once", 1))?;
+        let _permit = self.permit(&Route::Load(None))?;
         let (base, is_tls) = (self.settings.base_url.as_deref(), self.settings.tls.is_some());
         let ask = Ask::new(
             parts.method,
@@ -172,6 +169,19 @@ impl Inner {
             self.settings.limits.body_timeout,
         )
         .await
+    }
+
+    /// A share of what is worked on at once; the health check needs none.
+    fn permit(&self, route: &Route) -> Result<Option<SemaphorePermit<'_>>, Outcome> {
+        let (of, refusal) = match route {
+            Route::Health => return Ok(None),
+            Route::Load(_) => (&self.loads, Outcome::unavailable("too many loads at once", 5)),
+            _ => (
+                &self.requests,
+                Outcome::unavailable("too many requests at once", 1),
+            ),
+        };
+        of.try_acquire().map(Some).map_err(|_| refusal)
     }
 
     fn time_for(&self, route: &Route, method: &Method) -> Duration {

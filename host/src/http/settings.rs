@@ -79,6 +79,7 @@ fn limits(limits: &HttpLimits) -> Limits {
         write_timeout: limits.request_timeout.min(Duration::from_secs(30)),
         max_connections: limits.connections,
         max_requests: limits.requests,
+        max_loads: limits.loads,
         drain_timeout: defaults.drain_timeout,
     }
 }

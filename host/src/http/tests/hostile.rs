@@ -56,6 +56,34 @@ async fn a_body_that_trickles_is_answered_408() {
 }
 
 #[tokio::test]
+async fn loads_that_trickle_are_in_no_other_requests_way() {
+    let limits = Limits {
+        max_requests: 1,
+        max_loads: 1,
+        ..Limits::default()
+    };
+    let host = Host::start_with(Settings {
+        limits,
+        ..Settings::default()
+    })
+    .await;
+    let load = "POST /fhir/$load HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+        Content-Type: application/fhir+ndjson\r\nContent-Length: 1000\r\n\r\n{";
+    let mut trickling = host.connect().await;
+    trickling.write_all(load.as_bytes()).await.unwrap();
+    // Once the first one is being read there is no room for another.
+    let second = "POST /fhir/$load HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+        Content-Type: application/fhir+ndjson\r\nContent-Length: 0\r\n\r\n";
+    while host.say(second.as_bytes()).await.status != 503 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_serves(&host).await;
+    host.put_patient("p", "Ash").await;
+    drop(trickling);
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_bomb_of_headers_is_refused() {
     let host = Host::start().await;
     let large = format!(
