@@ -493,11 +493,7 @@ struct Begun {
 }
 
 /// Begins a transaction: takes its locks, and then reads what the group touches and what it was decided by.
-async fn begin(
-    group: &[Call],
-    locks: &Locks,
-    connection: &mut PgConnection,
-) -> Result<Begun, sqlx::Error> {
+async fn begin(group: &[Call], locks: &Locks, connection: &mut PgConnection) -> Result<Begun, sqlx::Error> {
     let versions = group.iter().map(|call| call.writes.len()).sum();
     let mut begin = locks.begin();
     let mut keys = touched(group);

@@ -136,10 +136,10 @@ pub(crate) async fn a_history_finds_the_version_of_a_number(stores: &dyn Stores)
     };
     for version in &all {
         let found = log.history(&key("a"), numbered(version.sequence)).await.unwrap();
-        assert_eq!(found, [version.clone()]);
+        assert_eq!(found, std::slice::from_ref(version));
         let number = numbered(version.sequence);
         let found = log.type_history("Patient", number).await.unwrap().versions;
-        assert_eq!(found, [version.clone()]);
+        assert_eq!(found, std::slice::from_ref(version));
         assert_eq!(log.history(&key("b"), number).await.unwrap(), []);
         let of_others = log.type_history("Observation", number).await.unwrap();
         assert_eq!(of_others.versions, []);

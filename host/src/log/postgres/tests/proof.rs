@@ -24,7 +24,7 @@ const CHANGES: usize = 50_000;
 /// Callers of the store, whose transactions share commits.
 const CALLERS: usize = 10;
 /// Sessions that write by the same protocol beside the store's writers, with delays of their own.
-const SESSIONS: usize = 8;
+const SESSIONS: usize = 16;
 const READERS: usize = 3;
 const RESOURCES: u64 = 60;
 
