@@ -7,6 +7,7 @@ use lakefeed_tests::{Host, Site, destination, views, wait_for};
 use serde_json::Value;
 
 use crate::import::import;
+use crate::postgres::Server;
 use crate::scale::Scale;
 use crate::table::{Table, per_second, percentile, rate};
 
@@ -28,11 +29,22 @@ struct Drained {
     asked: Vec<Duration>,
 }
 
-/// The rows of a backlog in large batches and in small ones, and of `$status`.
-pub(crate) fn measure(table: &mut Table, scale: &Scale) {
+/// The rows of a backlog in large batches and in small ones, and of `$status`, of both stores.
+pub(crate) fn measure(table: &mut Table, scale: &Scale, postgres: Option<&Server>) {
+    measure_store(table, scale, "SQLite", || Some(Site::new("")));
+    if let Some(server) = postgres {
+        measure_store(table, scale, "PostgreSQL", || server.site());
+    }
+}
+
+fn measure_store(table: &mut Table, scale: &Scale, store: &str, site: impl Fn() -> Option<Site>) {
     for (batch, backlog) in [(10_000, scale.backlog), (50, scale.small_backlog)] {
-        let drained = drain(&waiting(batch, backlog, 1));
-        let what = format!("{backlog} Observations drained into Delta, `batchSize` {batch}");
+        let what = format!("{backlog} Observations drained from {store} into Delta, `batchSize` {batch}");
+        let Some(site) = site() else {
+            table.row(&what, "this build has no such store", "");
+            return;
+        };
+        let drained = drain(&waiting(site, batch, backlog, 1));
         table.row(&what, rate(drained.changes, drained.spent, "rows"), "");
         table.row(
             "… resident memory of the host, at most",
@@ -47,7 +59,7 @@ pub(crate) fn measure(table: &mut Table, scale: &Scale) {
                 milliseconds(most)
             );
             table.row(
-                &format!("`$status` with {backlog} changes waiting, counted exactly"),
+                &format!("`$status` with {backlog} changes waiting in {store}, counted exactly"),
                 found,
                 "",
             );
@@ -57,7 +69,7 @@ pub(crate) fn measure(table: &mut Table, scale: &Scale) {
 
 /// The row of a long history: the same drain from a log that is ten times as long.
 pub(crate) fn measure_history(table: &mut Table, scale: &Scale) {
-    let drained = |resources: u64| drain(&waiting(10_000, resources, VERSIONS));
+    let drained = |resources: u64| drain(&waiting(Site::new(""), 10_000, resources, VERSIONS));
     let (short, long) = (drained(scale.history), drained(10 * scale.history));
     let ratio = per_second(long.changes, long.spent) / per_second(short.changes, short.spent);
     table.row(
@@ -74,9 +86,8 @@ pub(crate) fn measure_history(table: &mut Table, scale: &Scale) {
     );
 }
 
-/// A site whose destination is paused, with Observations in its log that all wait for it.
-fn waiting(batch: u64, resources: u64, versions: u64) -> Site {
-    let site = Site::new("");
+/// A site, its destination paused, with Observations in its log that all wait for it.
+fn waiting(site: Site, batch: u64, resources: u64, versions: u64) -> Site {
     site.write("observation_flat.json", views::OBSERVATION_FLAT);
     let config = destination(ID, "Observation", "observation_flat", "");
     site.configure(&config.replace("batchSize = 500", &format!("batchSize = {batch}")));

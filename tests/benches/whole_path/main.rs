@@ -70,7 +70,7 @@ fn main() {
         match name {
             "puts" => puts::measure(&mut table, &scale, server),
             "import" => import::measure(&mut table, &scale, server),
-            "drain" => drain::measure(&mut table, &scale),
+            "drain" => drain::measure(&mut table, &scale, server),
             "history" => drain::measure_history(&mut table, &scale),
             "destinations" => destinations::measure(&mut table, &scale),
             "latency" => latency::measure(&mut table, &scale),
