@@ -177,6 +177,10 @@ fn each_resource_ends_in_the_newest_version_of_its_sender_whatever_the_sender_is
 fn check(host: &Host, format: Format, newest: &Change, versions: usize) {
     let answer = host.get(&format!("Patient/{}", newest.id));
     if newest.is_delete {
+        // It was never here when its delete overtook all that went before.
+        if answer.status == 404 {
+            return;
+        }
         assert_eq!(answer.status, 410, "{format:?} {newest:?}: {}", answer.text());
     } else {
         let family = answer.expect(200).json()["name"][0]["family"].clone();
