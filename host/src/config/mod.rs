@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 mod checked;
 mod error;
 mod level;
+mod limits;
 mod secret;
 pub mod written;
 

@@ -223,6 +223,24 @@ fn typed(name: &str) -> Value {
 }
 
 fn schemas() -> Value {
+    let outcome = json!({
+        "type": "object",
+        "required": ["resourceType", "issue"],
+        "properties": {
+            "resourceType": {"const": "OperationOutcome"},
+            "issue": {"type": "array", "minItems": 1, "items": {
+                "type": "object",
+                "required": ["severity", "code"],
+                "properties": {
+                    "severity": {"enum": ["fatal", "error", "warning", "information"]},
+                    "code": {"type": "string"},
+                    "diagnostics": {"type": "string"},
+                    "expression": {"type": "array", "items": {"type": "string"}},
+                },
+            }},
+        },
+    });
+    let [request, token, error] = token_schemas();
     json!({
         "Object": {"type": "object"},
         "Resource": {
@@ -233,23 +251,7 @@ fn schemas() -> Value {
         "Bundle": typed("Bundle"),
         "Destination": typed(APART),
         "Parameters": typed("Parameters"),
-        "OperationOutcome": {
-            "type": "object",
-            "required": ["resourceType", "issue"],
-            "properties": {
-                "resourceType": {"const": "OperationOutcome"},
-                "issue": {"type": "array", "minItems": 1, "items": {
-                    "type": "object",
-                    "required": ["severity", "code"],
-                    "properties": {
-                        "severity": {"enum": ["fatal", "error", "warning", "information"]},
-                        "code": {"type": "string"},
-                        "diagnostics": {"type": "string"},
-                        "expression": {"type": "array", "items": {"type": "string"}},
-                    },
-                }},
-            },
-        },
+        "OperationOutcome": outcome,
         "JsonPatch": {"type": "array", "items": {
             "type": "object",
             "required": ["op", "path"],
@@ -259,7 +261,19 @@ fn schemas() -> Value {
             },
         }},
         "Form": {"type": "object", "additionalProperties": {"type": "string"}},
-        "TokenRequest": {
+        "TokenRequest": request,
+        "Token": token,
+        "TokenError": error,
+        "Text": {"type": "string"},
+        "Count": {"type": "integer", "minimum": 0},
+        "Flag": {"type": "boolean"},
+    })
+}
+
+/// A request for a token, its answer, and its refusal.
+fn token_schemas() -> [Value; 3] {
+    [
+        json!({
             "type": "object",
             "required": ["grant_type"],
             "properties": {
@@ -267,8 +281,8 @@ fn schemas() -> Value {
                 "client_id": {"type": "string"},
                 "client_secret": {"type": "string"},
             },
-        },
-        "Token": {
+        }),
+        json!({
             "type": "object",
             "required": ["token_type", "access_token", "expires_in"],
             "properties": {
@@ -276,16 +290,13 @@ fn schemas() -> Value {
                 "access_token": {"type": "string"},
                 "expires_in": {"type": "integer"},
             },
-        },
-        "TokenError": {
+        }),
+        json!({
             "type": "object",
             "required": ["error"],
             "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-        },
-        "Text": {"type": "string"},
-        "Count": {"type": "integer", "minimum": 0},
-        "Flag": {"type": "boolean"},
-    })
+        }),
+    ]
 }
 
 fn parameters() -> Value {

@@ -236,19 +236,9 @@ impl Inner {
             Route::Type(name) => on_type(app, ask, name).boxed().await,
             Route::TypeSearch(name) => search::by_post(app, ask, name).await,
             Route::Instance(name, id) => on_instance(app, ask, name, id).await,
-            Route::History(name, id) => match ask.method {
-                Method::GET | Method::HEAD => history::history(app, ask, name, id).await,
-                _ => Err(Outcome::method_not_allowed("GET")),
-            },
-            Route::TypeHistory(name) => match ask.method {
-                Method::GET | Method::HEAD => history::of_type(app, ask, name).await,
-                _ => Err(Outcome::method_not_allowed("GET")),
-            },
-            Route::SystemHistory => Err(history::of_system()),
-            Route::Version(name, id, version) => match ask.method {
-                Method::GET | Method::HEAD => read::vread(app, ask, name, id, version).await,
-                _ => Err(Outcome::method_not_allowed("GET")),
-            },
+            Route::History(..) | Route::TypeHistory(_) | Route::SystemHistory | Route::Version(..) => {
+                on_history(app, ask, route).await
+            }
             Route::TypeOperation(name, operation) => {
                 on_operation(app, ask, name, None, operation).boxed().await
             }
@@ -273,6 +263,18 @@ async fn on_type(app: &Arc<App>, ask: &Ask, resource_type: &str) -> Result<Respo
     match ask.method {
         Method::GET | Method::HEAD => search::by_get(app, ask, resource_type).await,
         _ => conditional::on_type(app, ask, resource_type).await,
+    }
+}
+
+async fn on_history(app: &Arc<App>, ask: &Ask, route: &Route) -> Result<Response, Outcome> {
+    let is_read = matches!(ask.method, Method::GET | Method::HEAD);
+    match route {
+        Route::SystemHistory => Err(history::of_system()),
+        _ if !is_read => Err(Outcome::method_not_allowed("GET")),
+        Route::History(name, id) => history::history(app, ask, name, id).await,
+        Route::TypeHistory(name) => history::of_type(app, ask, name).await,
+        Route::Version(name, id, version) => read::vread(app, ask, name, id, version).await,
+        _ => Err(Outcome::not_found("there is nothing at this path")),
     }
 }
 
