@@ -4,6 +4,7 @@
 //! - `schema`: the schema's versions, and how connections are set up.
 //! - `writer`: the one writer, whose commits many calls share; `insert` and `edit` write what they make.
 //! - `read`: what readers ask; `row`: rows as values.
+//! - `checkpoint`: the write-ahead log, copied back into the file beside the writer.
 //! - `backup`: copies of the store, out and back in.
 //! - `look`: a look at a store that another process holds.
 //! - `fault`: what SQLite's failures mean.
@@ -30,6 +31,7 @@ use crate::change::{Change, Offset, ResourceKey, Sequence, Version};
 
 mod backup;
 mod changes;
+mod checkpoint;
 mod edit;
 mod fault;
 mod file;

@@ -28,8 +28,8 @@ pub(super) fn options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
         // Where the operating system's sync stops at the disk's cache (macOS), the stronger one is asked for.
         .pragma("fullfsync", "ON")
         .pragma("checkpoint_fullfsync", "ON")
-        // The write-ahead log is copied back after 16 MiB and gives back what a burst took beyond 64 MiB.
-        .pragma("wal_autocheckpoint", "4096")
+        // What the checkpointer has not copied back after 64 MiB the next commit does; the file keeps that much.
+        .pragma("wal_autocheckpoint", "16384")
         .pragma("journal_size_limit", "67108864")
 }
 

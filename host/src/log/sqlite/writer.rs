@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::super::edit::{Edit, Edited, Failed};
 use super::super::plan::{Plan, Sequences};
 use super::super::{Clock, LogError, Lookup, Write, WriteError, Written};
+use super::checkpoint::Checkpointer;
 use super::edit::Rows;
 use super::fault::Place;
 use super::file::HostLock;
@@ -35,6 +36,18 @@ const BYTES_A_COMMIT: usize = 16 << 20;
 pub(super) struct Call {
     pub(super) work: Work,
     pub(super) answer: oneshot::Sender<Answer>,
+}
+
+impl Call {
+    /// About how many rows it makes or changes.
+    fn rows(&self) -> usize {
+        match &self.work {
+            // The version, the current state, and each of the tokens.
+            Work::Write(writes) => writes.iter().map(|write| 2 + write.tokens.len()).sum(),
+            Work::Edit(_) => 1,
+            Work::Close => 0,
+        }
+    }
 }
 
 /// What a call asks for.
@@ -66,6 +79,7 @@ pub(super) struct Writer {
     calls: mpsc::Receiver<Call>,
     /// How many calls the last commit answered.
     last_group: usize,
+    checkpointer: Checkpointer,
     /// Held as long as anything may still be written.
     lock: Arc<HostLock>,
 }
@@ -82,6 +96,7 @@ impl Writer {
             .await
             .map_err(|error| place.fault(&error))?;
         let (head, receiver) = watch::channel(offset(numbers.head));
+        let beside = place.clone();
         let writer = Self {
             place,
             connection,
@@ -90,6 +105,7 @@ impl Writer {
             head,
             calls,
             last_group: 0,
+            checkpointer: Checkpointer::start(beside),
             lock,
         };
         Ok((writer, receiver))
@@ -163,6 +179,7 @@ impl Writer {
     async fn commit(&mut self, group: &[Call]) -> Result<Vec<Answer>, sqlx::Error> {
         match self.transact(group).await {
             Ok((answers, numbers)) => {
+                self.checkpointer.committed(group.iter().map(Call::rows).sum());
                 let head = offset(numbers.head);
                 self.numbers = Some(numbers);
                 self.head
@@ -279,10 +296,12 @@ impl Writer {
             place,
             connection,
             mut calls,
+            checkpointer,
             lock,
             ..
         } = self;
         calls.close();
+        checkpointer.close().await;
         if let Err(error) = connection.close().await {
             tracing::warn!(store = %place.name(), error = %place.fault(&error), "closing failed");
         }
