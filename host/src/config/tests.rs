@@ -23,7 +23,7 @@ fn an_unknown_key_is_refused_with_its_line_and_a_suggestion() {
         refused("[http]\nlisten = \"127.0.0.1:1\"\nmax_body_byte = 1\n"),
         "3: unknown key `max_body_byte`; did you mean `max_body_bytes`? known here: `listen`, `clients`, `tls`, \
          `max_body_bytes`, `invalid_resources`, `max_bundle_entries`, `max_import_bytes`, `max_header_bytes`, `request_timeout_ms`, `header_timeout_ms`, `max_connections`, \
-         `max_requests` [CONFIG-001]"
+         `max_requests`, `max_loads` [CONFIG-001]"
     );
 }
 

@@ -230,7 +230,7 @@ pub(crate) async fn a_source_keeps_what_it_called_the_version(stores: &dyn Store
     assert_eq!(version(&*log, write).await.source, Some(source.clone()));
     assert_eq!(
         log.current(&key("a")).await.unwrap().unwrap().source,
-        Some(source)
+        Some(source.clone())
     );
     let silent = Write {
         source: Some(Source {
@@ -239,7 +239,17 @@ pub(crate) async fn a_source_keeps_what_it_called_the_version(stores: &dyn Store
         }),
         ..put("a", "y")
     };
-    assert_eq!(version(&*log, silent).await.source, None);
+    // What was written here since is no older than what came before.
+    for written in [silent, put("a", "z"), delete("a")] {
+        assert_eq!(version(&*log, written).await.source, Some(source.clone()));
+    }
+    let late = Write {
+        precondition: Precondition::SourceIsNewer,
+        source: Some(source),
+        ..put("a", "late")
+    };
+    let answers = log.write(vec![late]).await.unwrap();
+    assert!(matches!(&answers[..], [Written::Unchanged(_)]), "{answers:?}");
 }
 
 pub(crate) async fn what_a_source_sends_late_or_again_changes_nothing(stores: &dyn Stores) {
