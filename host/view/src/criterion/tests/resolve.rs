@@ -158,7 +158,7 @@ fn three_references_in_a_row_are_followed_and_no_more() {
     );
     check(
         "serviceProvider.resolve().repeat(partOf.resolve()).exists()",
-        "fhirPathCriteria, column 42: `resolve()` within `repeat`; write the steps out, 3 at most [VIEW-031]",
+        "fhirPathCriteria, column 41: `resolve()` within `repeat`; write the steps out, 3 at most [VIEW-031]",
     );
 }
 
