@@ -14,6 +14,47 @@ use tempfile::TempDir;
 /// Names a server to use instead of one of the bench's own.
 const NAMED: &str = "LAKEFEED_BENCH_POSTGRES";
 
+/// What `pgbench` inserts into.
+pub(crate) struct Tables {
+    made_by: &'static str,
+    /// Statements with `PATIENT` where the text goes, and `:id`.
+    filled_by: &'static str,
+}
+
+/// The least that keeps a version and the current state: a key each.
+pub(crate) const BARE: Tables = Tables {
+    made_by: "DROP TABLE IF EXISTS bench_log, bench_resource; \
+      CREATE TABLE bench_log (sequence bigserial PRIMARY KEY, resource_type text NOT NULL, id text NOT NULL, \
+        resource bytea NOT NULL); \
+      CREATE TABLE bench_resource (resource_type text NOT NULL, id text NOT NULL, sequence bigint NOT NULL, \
+        PRIMARY KEY (resource_type, id)); \
+      ALTER TABLE bench_log ALTER resource SET COMPRESSION lz4",
+    filled_by: "INSERT INTO bench_log (resource_type, id, resource) VALUES ('Patient', :id, PATIENT);\n\
+      INSERT INTO bench_resource VALUES ('Patient', :id, lastval()) ON CONFLICT DO NOTHING;\n",
+};
+
+/// The columns and the indexes that the store has, which histories, searches and readers of the log need; without its
+/// partitions and its index of identifiers.
+pub(crate) const AS_STORED: Tables = Tables {
+    made_by: "DROP TABLE IF EXISTS bench_log, bench_resource; \
+      CREATE TABLE bench_log (sequence bigserial PRIMARY KEY, transaction bigint NOT NULL, last_updated bigint NOT NULL, \
+        created_at bigint NOT NULL, previous bigint, topics_known bigint NOT NULL, source_last_updated bigint, \
+        status smallint NOT NULL, resource_type text COLLATE \"C\" NOT NULL, id text COLLATE \"C\" NOT NULL, topics text, \
+        source_version text, resource bytea); \
+      CREATE INDEX ON bench_log (transaction, sequence); \
+      CREATE INDEX ON bench_log (resource_type, sequence) INCLUDE (last_updated); \
+      CREATE TABLE bench_resource (sequence bigint NOT NULL, last_updated bigint NOT NULL, versions bigint NOT NULL, \
+        deleted boolean NOT NULL, resource_type text COLLATE \"C\" NOT NULL, id text COLLATE \"C\" NOT NULL, \
+        tokens bigint[], PRIMARY KEY (resource_type, id)); \
+      CREATE INDEX ON bench_resource (resource_type, last_updated, id); \
+      ALTER TABLE bench_log ALTER resource SET COMPRESSION lz4",
+    filled_by: "INSERT INTO bench_log (transaction, last_updated, created_at, topics_known, status, resource_type, id, \
+        resource) VALUES (pg_current_xact_id()::text::bigint, extract(epoch FROM now()) * 1000000, \
+        extract(epoch FROM now()) * 1000000, 0, 0, 'Patient', :id, PATIENT);\n\
+      INSERT INTO bench_resource VALUES (lastval(), extract(epoch FROM now()) * 1000000, 1, false, 'Patient', :id) \
+        ON CONFLICT DO NOTHING;\n",
+};
+
 /// A server, stopped when it is dropped if it is the bench's own.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -84,28 +125,20 @@ impl Server {
     }
 
     /// Transactions a second by so many clients, each of the two inserts that a change needs, with a Patient's text.
-    pub(crate) fn two_inserts(&self, clients: usize, time: Duration) -> f64 {
-        self.sql(
-            "DROP TABLE IF EXISTS bench_log, bench_resource; \
-             CREATE TABLE bench_log (sequence bigserial PRIMARY KEY, resource_type text NOT NULL, id text NOT NULL, \
-               resource bytea NOT NULL); \
-             CREATE TABLE bench_resource (resource_type text NOT NULL, id text NOT NULL, sequence bigint NOT NULL, \
-               PRIMARY KEY (resource_type, id)); \
-             ALTER TABLE bench_log ALTER resource SET COMPRESSION lz4",
-        );
+    pub(crate) fn two_inserts(&self, tables: &Tables, clients: usize, time: Duration) -> f64 {
+        self.sql(tables.made_by);
         let patient = Generator::new(1).patients(1).next().unwrap().to_string();
         let patient = patient
             .replace('\'', "''")
             .replace('\\', "\\\\")
             .replace(':', "\\072");
         let folder = tempfile::tempdir().unwrap();
+        let inserts = tables
+            .filled_by
+            .replace("PATIENT", &format!("'{patient}'::bytea"));
         let script = write_script(
             &folder,
-            &format!(
-                "\\set id random(1, 1000000000000)\nBEGIN;\n\
-                 INSERT INTO bench_log (resource_type, id, resource) VALUES ('Patient', :id, '{patient}'::bytea);\n\
-                 INSERT INTO bench_resource VALUES ('Patient', :id, lastval()) ON CONFLICT DO NOTHING;\nCOMMIT;\n"
-            ),
+            &format!("\\set id random(1, 1000000000000)\nBEGIN;\n{inserts}COMMIT;\n"),
         );
         let output = self.pgbench(&script, clients, time, &[]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

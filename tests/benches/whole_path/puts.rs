@@ -9,7 +9,7 @@ use lakefeed_tests::{Host, Site};
 use serde_json::Value;
 
 use crate::connection::{Connection, block_on};
-use crate::postgres::Server;
+use crate::postgres::{AS_STORED, BARE, Server};
 use crate::scale::Scale;
 use crate::table::{Table, per_second, rate};
 
@@ -29,10 +29,12 @@ pub(crate) fn measure(table: &mut Table, scale: &Scale, postgres: Option<&Server
         "",
     );
     let Some(server) = postgres else { return };
-    let pgbench = [8, 32].map(|clients| server.two_inserts(clients, scale.puts_for));
+    let pgbench = |tables| [8, 32].map(|clients| server.two_inserts(tables, clients, scale.puts_for));
+    let (bare, stored) = (pgbench(&BARE), pgbench(&AS_STORED));
     let peer = format!(
-        "pgbench, two inserts a transaction: {:.0}/s by 8 clients, {:.0}/s by 32",
-        pgbench[0], pgbench[1]
+        "pgbench, two inserts a transaction: {:.0}/s by 8 clients, {:.0}/s by 32; with the columns and indexes of the \
+         store {:.0}/s and {:.0}/s",
+        bare[0], bare[1], stored[0], stored[1]
     );
     let what = format!("PUT of 3.5 kB Patients, {CONNECTIONS} connections, PostgreSQL");
     let Some(site) = server.site() else {
@@ -40,8 +42,13 @@ pub(crate) fn measure(table: &mut Table, scale: &Scale, postgres: Option<&Server
         return;
     };
     let (count, spent) = puts(&site.start(), scale);
-    let ratio = per_second(count, spent) / pgbench[0].max(pgbench[1]);
-    let found = format!("{}, {ratio:.2} × pgbench's best", rate(count, spent, "resources"));
+    let ratio = |pgbench: [f64; 2]| per_second(count, spent) / pgbench[0].max(pgbench[1]);
+    let found = format!(
+        "{}, {:.2} × pgbench's best, {:.2} × with the store's columns and indexes",
+        rate(count, spent, "resources"),
+        ratio(bare),
+        ratio(stored)
+    );
     table.row(&what, found, peer);
 }
 
