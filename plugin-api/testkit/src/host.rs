@@ -1,6 +1,6 @@
 //! A host that lives in memory and remembers what it was told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use lakefeed_plugin_api::{
@@ -15,7 +15,7 @@ pub struct FakeHost(Arc<Mutex<Memory>>);
 #[derive(Debug, Default)]
 struct Memory {
     secrets: HashMap<String, Secret>,
-    token: Option<Token>,
+    tokens: VecDeque<Token>,
     credentials: Option<Credentials>,
     logs: Vec<LogEvent>,
     metrics: Vec<(String, f64)>,
@@ -43,7 +43,12 @@ impl FakeHost {
 
     /// Sets the token that every question gets.
     pub fn set_token(&self, token: Token) {
-        self.with(|memory| memory.token = Some(token));
+        self.with(|memory| memory.tokens = VecDeque::from([token]));
+    }
+
+    /// Adds a token that questions get once those before it were refused.
+    pub fn add_token(&self, token: Token) {
+        self.with(|memory| memory.tokens.push_back(token));
     }
 
     /// Sets the credentials that every question gets.
@@ -123,13 +128,13 @@ impl Services for FakeHost {
 
     fn token(&self, _: &TokenRequest) -> ServiceFuture<Token> {
         ready(
-            self.with(|memory| memory.token.clone())
+            self.with(|memory| memory.tokens.front().cloned())
                 .map_or_else(|| missing("token"), Ok),
         )
     }
 
     fn invalidate_token(&self, _: &TokenRequest) {
-        self.with(|memory| memory.token = None);
+        self.with(|memory| memory.tokens.pop_front());
     }
 
     fn credentials(&self, _: &CredentialRequest) -> ServiceFuture<Credentials> {
