@@ -43,7 +43,12 @@ pub(super) async fn check(
             kind,
             full_name,
             privileges,
-            only_for: "",
+            // What a group carries may not be shown, and counts all the same; but not to the ingest service.
+            only_for: if is_effective {
+                "delivery works only if a group carries it"
+            } else {
+                ""
+            },
             is_effective,
         };
         check_object(databricks, &needed, principal, report).await;
