@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lakefeed_plugin_api::{CheckItem, Verdict};
 use lakefeed_view::{CompileOptions, View, ViewDefinition};
 use serde::Serialize;
 use sqlx::postgres::PgConnectOptions;
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::change::Timestamp;
-use crate::config::{Config, InvalidResources, Trust};
+use crate::config::{Config, InvalidResources, SecretReference, Trust};
 use crate::definitions::declared::Declared;
 use crate::definitions::{self, Definitions, Settings};
 use crate::delivery::Deliveries;
@@ -25,7 +26,7 @@ use crate::intake::ndjson::{self, BadLine, ImportError, ImportOptions, ImportSum
 use crate::intake::{Intake, OnInvalid};
 use crate::issue::{Issue, IssueCode};
 use crate::log::{self, Log, LogError};
-use crate::plugin::{Pin, PluginRegistry, PluginSettings, Policy, TrustLevel};
+use crate::plugin::{self, Pin, PluginRegistry, PluginSettings, Policy, TokenSettings, TrustLevel};
 use crate::sql_table::{self, SqlTables};
 
 /// How long destinations may finish what is under way when the host stops.
@@ -337,10 +338,22 @@ pub struct CheckReport {
     pub refused_plugins: Vec<String>,
     /// What is wrong.
     pub issues: Vec<Located>,
+    /// What each destination's plugins answered, where they were asked.
+    pub connections: Vec<Connection>,
 }
 
-/// Checks what a configuration declares as a start would, on a store that is thrown away.
-pub async fn check(config: Config) -> Result<CheckReport, StartError> {
+/// What a destination's plugins say of the way to its table.
+#[derive(Serialize)]
+pub struct Connection {
+    /// The destination.
+    pub destination: String,
+    /// Each question and its answer.
+    pub items: Vec<CheckItem>,
+}
+
+/// Checks what a configuration declares as a start would, on a store that is thrown away. With `connects` the plugins
+/// of each destination are asked as well, which reaches out to where they write.
+pub async fn check(config: Config, connects: bool) -> Result<CheckReport, StartError> {
     let scratch = std::env::temp_dir().join(format!("lakefeed-check-{}", uuid::Uuid::new_v4()));
     let made = std::fs::DirBuilder::new().create(&scratch);
     made.map_err(|source| StartError::State {
@@ -349,7 +362,7 @@ pub async fn check(config: Config) -> Result<CheckReport, StartError> {
     })?;
     let log = log::sqlite::SqliteLog::open(&scratch.join("check.db"), Arc::new(Timestamp::now)).await;
     let report = match log {
-        Ok(log) => check_with(&config, Arc::new(log)).await,
+        Ok(log) => check_with(&config, Arc::new(log), connects).await,
         Err(error) => Err(error.into()),
     };
     // What is left in the temporary folder harms nobody.
@@ -357,9 +370,9 @@ pub async fn check(config: Config) -> Result<CheckReport, StartError> {
     report
 }
 
-async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, StartError> {
+async fn check_with(config: &Config, log: Arc<dyn Log>, connects: bool) -> Result<CheckReport, StartError> {
     let core = Core::with_log(config, log).await?;
-    let mut issues = core.declared.issues;
+    let mut issues = core.declared.issues.clone();
     let settings = http::Settings::of(&config.http);
     if let Err(error) = settings.and_then(|settings| settings.with_feeds(&config.feeds)) {
         issues.push(Issue::new(IssueCode::Value, "http", error.to_string()));
@@ -367,6 +380,11 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
     if let Err(error) = log::StoreUrl::parse(&config.store_url) {
         issues.push(Issue::new(IssueCode::Value, "store.url", error.to_string()));
     }
+    let connections = if connects {
+        connections(&core).await
+    } else {
+        Vec::new()
+    };
     let list = core.plugins.list_verified();
     let (usable, refused): (Vec<_>, Vec<_>) =
         list.plugins.iter().partition(|plugin| plugin.refused.is_none());
@@ -387,7 +405,37 @@ async fn check_with(config: &Config, log: Arc<dyn Log>) -> Result<CheckReport, S
             .collect(),
         refused_plugins,
         issues: locate(config, issues),
+        connections,
     })
+}
+
+/// Asks the plugins of every declared destination that is sound.
+async fn connections(core: &Core) -> Vec<Connection> {
+    let topics = Arc::clone(core.definitions.topics());
+    let deliveries = Deliveries::new(
+        Arc::clone(&core.log),
+        topics,
+        Arc::clone(&core.plugins),
+        Arc::default(),
+    );
+    let mut connections = Vec::new();
+    for spec in &core.declared.destinations {
+        let items = match deliveries.preflight(spec).await {
+            Ok(report) => report.items,
+            Err(error) => vec![CheckItem {
+                name: "the plugins can be asked".to_owned(),
+                verdict: Verdict::Failed,
+                code: error.code,
+                message: error.message,
+                hint: error.hint,
+            }],
+        };
+        connections.push(Connection {
+            destination: spec.id.clone(),
+            items,
+        });
+    }
+    connections
 }
 
 /// How the database of a PostgreSQL store is reached for SQL users' views; none where there are none.
@@ -432,6 +480,19 @@ pub fn plugin_settings(config: &Config) -> PluginSettings {
             pins: plugins.pins.iter().map(pin).collect(),
         },
         state: plugins.state.clone(),
+        tokens: TokenSettings {
+            hosts: config.access.databricks_hosts.clone(),
+            client_id: reference(&config.databricks.client_id),
+            client_secret: reference(&config.databricks.client_secret),
+        },
+    }
+}
+
+/// A reference of the configuration, as plugins are served by it.
+fn reference(written: &SecretReference) -> plugin::SecretReference {
+    match written {
+        SecretReference::Env(name) => plugin::SecretReference::Env(name.clone()),
+        SecretReference::File(path) => plugin::SecretReference::File(path.display().to_string()),
     }
 }
 
@@ -490,13 +551,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key.pem"), "no certificate").unwrap();
         let config = crate::config::read(text, folder.path()).unwrap();
-        lines(&check(config).await.unwrap().issues)
+        lines(&check(config, false).await.unwrap().issues)
     }
 
     /// What is wrong with a configuration that may use the plugin `sample`.
     async fn problems_with_plugin(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
-        lines(&check(with_plugin(text, folder.path())).await.unwrap().issues)
+        lines(
+            &check(with_plugin(text, folder.path()), false)
+                .await
+                .unwrap()
+                .issues,
+        )
     }
 
     fn with_plugin(text: &str, folder: &std::path::Path) -> Config {
@@ -551,7 +617,7 @@ sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     async fn a_library_that_is_not_the_manifests_is_refused_before_it_is_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let config = with_plugin("", folder.path());
-        let refused = check(config).await.unwrap().refused_plugins;
+        let refused = check(config, false).await.unwrap().refused_plugins;
         assert!(
             refused.len() == 1 && refused[0].contains("[PLUGIN-015]"),
             "{refused:?}"

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use lakefeed_plugin_api::Verdict;
 use serde_json::json;
 
 use super::Failure;
@@ -9,21 +10,22 @@ use super::output::Output;
 use crate::config::Config;
 use crate::wiring;
 
-/// Checks what can be checked without a network and without the store; exits with 1 when anything is wrong.
-pub(super) async fn check(config: Config, output: &mut Output) -> Result<ExitCode, Failure> {
-    let report = wiring::check(config).await?;
+/// Checks what can be checked without the store, and without a network unless `connects`; exits with 1 when anything is
+/// wrong.
+pub(super) async fn check(config: Config, connects: bool, output: &mut Output) -> Result<ExitCode, Failure> {
+    let report = wiring::check(config, connects).await?;
     let document = json!({
-        "ok": report.issues.is_empty() && report.refused_plugins.is_empty(),
+        "ok": faults(&report) == 0,
         "topics": report.topics,
         "views": report.views,
         "destinations": report.destinations,
         "plugins": report.plugins,
         "refused_plugins": report.refused_plugins,
         "issues": report.issues,
+        "connections": report.connections,
     });
     output.found(&document, || text(&report))?;
-    let is_well = report.issues.is_empty() && report.refused_plugins.is_empty();
-    Ok(if is_well {
+    Ok(if faults(&report) == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -49,12 +51,46 @@ fn text(report: &wiring::CheckReport) -> String {
             .map(|refusal| format!("plugin refused: {refusal}")),
     );
     lines.extend(report.issues.iter().map(ToString::to_string));
-    lines.push(match report.issues.len() + report.refused_plugins.len() {
+    lines.extend(report.connections.iter().flat_map(answers));
+    lines.push(match faults(report) {
         0 => "all is well".to_owned(),
         1 => "1 thing is wrong".to_owned(),
         count => format!("{count} things are wrong"),
     });
     lines.join("\n")
+}
+
+fn faults(report: &wiring::CheckReport) -> usize {
+    let answers = report.connections.iter().flat_map(|connection| &connection.items);
+    let failed = answers.filter(|item| item.verdict == Verdict::Failed).count();
+    report.issues.len() + report.refused_plugins.len() + failed
+}
+
+/// One line for each question that a destination's plugins were asked.
+fn answers(connection: &wiring::Connection) -> impl Iterator<Item = String> {
+    connection.items.iter().map(|item| {
+        let verdict = match item.verdict {
+            Verdict::Passed => "ok",
+            Verdict::Failed => "missing",
+            Verdict::Warning => "warning",
+            Verdict::Skipped => "unknown",
+        };
+        let mut line = format!(
+            "destination `{}`: {verdict}: {}",
+            connection.destination, item.name
+        );
+        for part in [&item.message, &item.hint]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+        {
+            line = format!("{line}; {part}");
+        }
+        if item.code.is_empty() {
+            line
+        } else {
+            format!("{line} [{}]", item.code)
+        }
+    })
 }
 
 fn count(number: usize, noun: &str) -> String {

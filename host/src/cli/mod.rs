@@ -54,7 +54,11 @@ enum Command {
     /// Run the host: take changes over HTTP and deliver them, until SIGTERM or Ctrl-C
     Run,
     /// Check the configuration, its topics, views and destinations, and the plugins; needs no network
-    Check,
+    Check {
+        /// Ask the destinations' plugins too: sign in and look at grants, ids and places, changing nothing
+        #[arg(long)]
+        connect: bool,
+    },
     /// Show how far each destination is, from the store; works beside a running host
     Status {
         /// Only this destination
@@ -104,9 +108,9 @@ fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, Failure> {
             logging::start(&config);
             block_on(run::run(config))
         }
-        Command::Check => {
+        Command::Check { connect } => {
             let config = cli.common.load()?;
-            block_on(check::check(config, output))
+            block_on(check::check(config, connect, output))
         }
         Command::Status { id } => {
             let config = cli.common.load()?;

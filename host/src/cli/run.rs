@@ -13,6 +13,7 @@ use crate::wiring::Host;
 /// Runs the host until SIGTERM or Ctrl-C; then it stops within ten seconds.
 pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     raise_open_files();
+    dump_no_core();
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -31,6 +32,15 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Failure> {
     };
     host.serve(shutdown).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps secrets and patient data out of core files.
+fn dump_no_core() {
+    let mut limit = getrlimit(Resource::Core);
+    limit.current = Some(0);
+    if let Err(error) = setrlimit(Resource::Core, limit) {
+        tracing::warn!(error = %error, "core files could not be switched off");
+    }
 }
 
 /// Lets the process open as many files as it may. Every connection is one, and the usual limit of 1024 was made for

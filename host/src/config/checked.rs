@@ -13,6 +13,7 @@ use super::secret::SecretReference;
 use super::written::{self, Written, line_of};
 use crate::change::Retention;
 
+pub use super::access::{Access, ServicePrincipal};
 pub use super::limits::HttpLimits;
 pub use super::written::{ClientAccess, FeedKind, InvalidResources, LogFormat, Trust};
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, SecretReference>,
     /// What may be reached.
     pub access: Access,
+    /// Who the host is to Databricks workspaces.
+    pub databricks: ServicePrincipal,
     /// Where other servers send their changes, by name.
     pub feeds: BTreeMap<String, FeedConfig>,
     /// Declared topics, as AidboxSubscriptionTopic resources.
@@ -105,17 +108,6 @@ pub struct PluginsConfig {
     pub state: PathBuf,
 }
 
-/// What requests and destinations may reach.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// Folders, absolute.
-    pub local_paths: Vec<PathBuf>,
-    /// Databricks workspaces' hosts.
-    pub databricks_hosts: Vec<String>,
-    /// Beginnings of URLs.
-    pub urls: Vec<String>,
-}
-
 /// Where another server sends its changes.
 #[derive(Clone, Debug)]
 pub struct FeedConfig {
@@ -163,8 +155,8 @@ impl Config {
     }
 }
 
-struct Checker<'a> {
-    folder: &'a Path,
+pub(super) struct Checker<'a> {
+    pub(super) folder: &'a Path,
     errors: Vec<ConfigError>,
 }
 
@@ -192,6 +184,7 @@ impl Checker<'_> {
                 .map(|(name, reference)| (name, reference.based_on(self.folder)))
                 .collect(),
             access: self.access(written.access),
+            databricks: self.principal(written.databricks),
             feeds: self.feeds(written.feeds),
             topics: self.topics(written.topic),
             views: self.views(written.view),
@@ -200,7 +193,7 @@ impl Checker<'_> {
         }
     }
 
-    fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.errors.push(ConfigError::at(key, message));
     }
 
@@ -376,26 +369,6 @@ impl Checker<'_> {
             .into_iter()
             .map(|(name, feed)| (name, based(feed)))
             .collect()
-    }
-
-    fn access(&mut self, access: written::Access) -> Access {
-        let local_paths = match access.local_paths {
-            None => vec![self.folder.to_owned()],
-            Some(paths) => paths.iter().map(|path| self.folder.join(path)).collect(),
-        };
-        for (index, url) in access.urls.iter().enumerate() {
-            if url::Url::parse(url).is_err() {
-                self.refuse(
-                    format!("access.urls[{index}]"),
-                    "not a URL, such as \"s3://bucket/folder/\"",
-                );
-            }
-        }
-        Access {
-            local_paths,
-            databricks_hosts: access.databricks_hosts,
-            urls: access.urls,
-        }
     }
 
     fn topics(&mut self, tables: Vec<toml::Table>) -> Vec<Value> {

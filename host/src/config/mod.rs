@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod access;
 mod checked;
 mod error;
 mod level;
@@ -16,7 +17,7 @@ pub mod written;
 
 pub use checked::{
     Access, Client, ClientAccess, Config, DeclaredView, FeedConfig, FeedKind, HttpConfig, HttpLimits,
-    InvalidResources, LogFormat, PluginsConfig, Tls, Trust,
+    InvalidResources, LogFormat, PluginsConfig, ServicePrincipal, Tls, Trust,
 };
 pub use error::{ConfigError, ConfigErrors};
 pub use secret::{SecretError, SecretReference};

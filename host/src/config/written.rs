@@ -31,6 +31,8 @@ pub struct Written {
     pub secrets: BTreeMap<String, SecretReference>,
     /// What requests and destinations may reach.
     pub access: Access,
+    /// Who lakefeed is to Databricks workspaces.
+    pub databricks: Databricks,
     /// Where other FHIR servers may send their changes, by name: `/ingest/NAME`.
     pub feeds: BTreeMap<String, Feed>,
     /// Topics: the fields of an AidboxSubscriptionTopic, with an `id`.
@@ -248,6 +250,16 @@ pub struct Access {
     pub databricks_hosts: Vec<String>,
     /// URLs that requests may name, each with what begins with it: `s3://lake/patients/`.
     pub urls: Vec<String>,
+}
+
+/// `[databricks]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Databricks {
+    /// Where the service principal's id is found; `BOX_DATABRICKS_DATA_LAKEHOUSE_CLIENT_ID` when absent.
+    pub client_id: Option<SecretReference>,
+    /// Where its secret is found; `BOX_DATABRICKS_DATA_LAKEHOUSE_CLIENT_SECRET` when absent.
+    pub client_secret: Option<SecretReference>,
 }
 
 /// `[feeds.NAME]`

@@ -344,6 +344,7 @@ impl Check<'_> {
             }
         };
         self.unknown(&given, &selection);
+        self.staging(&given, &selection);
         let place = PluginPlace {
             table: table(&given),
             writer: self.plugin_use(&given, &selection.writer),
@@ -352,6 +353,10 @@ impl Check<'_> {
                 .as_ref()
                 .map(|admin| self.plugin_use(&given, admin)),
             mapper: self.plugin_use(&given, &selection.mapper),
+            credentials: selection
+                .credentials
+                .as_ref()
+                .map(|vendor| self.plugin_use(&given, vendor)),
         };
         Some(TargetSpec {
             place: Place::Plugins(Box::new(place)),
@@ -369,6 +374,7 @@ impl Check<'_> {
         let manifests = [
             Some(&selection.writer),
             selection.admin.as_ref(),
+            selection.credentials.as_ref(),
             Some(&selection.mapper),
         ];
         let mut known: Vec<&str> = parameter::HOST_PARAMETERS
@@ -391,6 +397,26 @@ impl Check<'_> {
                     parameter.name
                 );
                 self.refuse(IssueCode::Value, parameter.place.clone(), text);
+            }
+        }
+    }
+
+    /// An initial export that stages rows needs the place to do so (A 1.3): a condition that no schema of a plugin
+    /// can state, since `skipInitialExport` is the host's.
+    fn staging(&mut self, given: &[Given], selection: &Selection) {
+        let is_skipped = find(given, "skipInitialExport").is_some_and(|skip| skip.value == true);
+        let declared = selection.writer.manifest.parameters.properties();
+        for (name, what) in [
+            (
+                "stagingTablePath",
+                "s3://bucket/path/, where the initial export stages rows",
+            ),
+            ("awsRegion", "the region of the staging bucket"),
+        ] {
+            // The direct mode has a bucket's region and no staging.
+            let is_staged = declared.contains(&"stagingTablePath") && declared.contains(&name);
+            if is_staged && !is_skipped && find(given, name).is_none() {
+                self.required(name, &format!("{what}; or set `skipInitialExport` to true"));
             }
         }
     }
@@ -426,10 +452,31 @@ impl Check<'_> {
                 self.issues.push(issue);
             }
         }
+        self.settings(chosen);
         PluginUse {
             plugin: manifest.name.clone(),
             version: chosen.version.clone(),
             config: Value::Object(config),
+        }
+    }
+
+    /// `[plugin.NAME]` holds the plugin's own settings, and parameters for all its destinations.
+    fn settings(&mut self, chosen: &Chosen) {
+        let manifest = &chosen.manifest;
+        let Some(settings) = self.definitions.settings.plugin_settings.get(&manifest.name) else {
+            return;
+        };
+        let parameters = manifest.parameters.properties();
+        let mut own = settings.clone();
+        own.retain(|name, _| !parameters.contains(&name.as_str()));
+        for problem in manifest.settings.validate(&Value::Object(own)) {
+            let path = problem.path.trim_start_matches('/').replace('/', ".");
+            let place = format!("plugin.{}.{path}", manifest.name);
+            let text = format!("`{path}` {}", problem.message);
+            let issue = Issue::new(IssueCode::Value, place.trim_end_matches('.'), text);
+            if !self.issues.contains(&issue) {
+                self.issues.push(issue);
+            }
         }
     }
 
@@ -458,6 +505,13 @@ impl Check<'_> {
         };
         let text = given.value.as_str().unwrap_or_default();
         let settings = &self.definitions.settings;
+        if access == "databricks-host" {
+            if let Err(text) = reach::workspace(text, settings) {
+                let text = format!("`{}` {text}", given.name);
+                self.refuse(IssueCode::Security, given.place.clone(), text);
+            }
+            return given;
+        }
         let checked = reach::place(text, &settings.folder).and_then(|place| {
             reach::spare(&place, settings)?;
             let is_own = matches!(self.origin, Origin::File(_)) || given.place.starts_with("defaults.");

@@ -146,6 +146,28 @@ pub(super) fn allow(place: &Place, settings: &Settings) -> Result<(), String> {
     }
 }
 
+/// Whether a workspace is one that the service principal's secret may be sent to; if not, what to do. It holds for the
+/// configuration file's own destinations as well: the list is who gets the secret.
+pub(super) fn workspace(text: &str, settings: &Settings) -> Result<(), String> {
+    let url = url::Url::parse(text).map_err(|_| "is not a URL; write https://<workspace host>".to_owned())?;
+    let is_listed = settings.access.databricks_hosts.iter().any(|listed| {
+        let listed = if listed.contains("://") {
+            listed.clone()
+        } else {
+            format!("{}://{listed}", url.scheme())
+        };
+        url::Url::parse(&listed).is_ok_and(|listed| listed.origin() == url.origin())
+    });
+    if is_listed {
+        return Ok(());
+    }
+    Err(
+        "is not among the workspaces that the service principal's secret may be sent to; \
+         add its host to `[access] databricks_hosts`"
+            .to_owned(),
+    )
+}
+
 /// Whether a URL is the allowed one or lies below it: `s3://lake/a` does not allow `s3://lake/ab`.
 fn is_under(url: &str, allowed: &str) -> bool {
     if url.contains("/../") || url.ends_with("/..") {
@@ -284,6 +306,31 @@ mod tests {
             "http://169.254.169.254/latest",
         ] {
             assert!(!may(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_workspace_is_named_by_its_host_and_port() {
+        let settings = Settings {
+            access: Access {
+                databricks_hosts: vec![
+                    "dbc-1.cloud.databricks.com".into(),
+                    "http://127.0.0.1:9000".into(),
+                ],
+                ..Access::default()
+            },
+            ..Settings::default()
+        };
+        for good in ["https://dbc-1.cloud.databricks.com/", "http://127.0.0.1:9000"] {
+            assert_eq!(workspace(good, &settings), Ok(()), "{good}");
+        }
+        for bad in [
+            "https://dbc-2.cloud.databricks.com",
+            "http://127.0.0.1:9001",
+            "https://127.0.0.1:9000",
+            "dbc-1",
+        ] {
+            assert!(workspace(bad, &settings).is_err(), "{bad}");
         }
     }
 

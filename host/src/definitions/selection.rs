@@ -16,6 +16,7 @@ const DEFAULT_MODE: &str = "managed-zerobus";
 pub(super) struct Selection {
     pub(super) writer: Chosen,
     pub(super) admin: Option<Chosen>,
+    pub(super) credentials: Option<Chosen>,
     pub(super) mapper: Chosen,
 }
 
@@ -49,25 +50,28 @@ pub(super) fn select(
         "mapper",
         companions.mapper.or_else(|| own("lakefeed.schema-mapper/0")),
     );
-    match (admin, mapper) {
-        (Ok(admin), Ok(Some(mapper))) => Ok(Selection {
-            writer,
+    let credentials = companion(
+        plugins,
+        given,
+        place,
+        "credentials",
+        companions.credentials.or_else(|| own("lakefeed.credentials/0")),
+    );
+    match (admin, mapper, credentials) {
+        (Ok(admin), Ok(mapper), Ok(credentials)) => Ok(Selection {
             admin,
-            mapper,
-        }),
-        (Ok(admin), Ok(None)) => {
+            credentials,
             // A writer without opinions on types takes the standard's own, which the host maps by itself.
-            let mapper = Chosen {
+            mapper: mapper.unwrap_or_else(|| Chosen {
                 manifest: Arc::clone(&writer.manifest),
                 version: writer.version.clone(),
-            };
-            Ok(Selection {
-                writer,
-                admin,
-                mapper,
-            })
+            }),
+            writer,
+        }),
+        (admin, mapper, credentials) => {
+            let problems = [admin.err(), mapper.err(), credentials.err()];
+            Err(problems.into_iter().flatten().collect())
         }
-        (admin, mapper) => Err([admin.err(), mapper.err()].into_iter().flatten().collect()),
     }
 }
 

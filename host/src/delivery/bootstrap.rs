@@ -1,6 +1,6 @@
 //! What is checked of a destination while its creation waits for an answer.
 
-use lakefeed_plugin_api::{Category, PluginError};
+use lakefeed_plugin_api::{Category, CheckItem, CheckLevel, CheckReport, PluginError, Verdict};
 
 use super::drift::{self, Shape};
 use super::flatten::{self, Flattener};
@@ -77,10 +77,55 @@ pub(crate) async fn check(targets: &dyn Targets, spec: &DestinationSpec) -> Resu
         schema_id: 1,
     };
     let opened = drift::open(&mut target, &shape, spec.target.auto_evolve).await;
+    let checked = match &opened {
+        Err(error) if error.category != Category::AuthDenied => Ok(CheckReport::default()),
+        // What was refused may have a line that says which grant to give.
+        _ => target.check(CheckLevel::Permissions).await,
+    };
     target.close().await;
-    opened
-        .map(drop)
-        .map_err(|error| refused(&error, spec, table_parameter(spec)))
+    let lines = |report: &CheckReport, verdicts: &[Verdict]| {
+        let told = report
+            .items
+            .iter()
+            .filter(|item| verdicts.contains(&item.verdict));
+        told.map(line).collect::<Vec<_>>()
+    };
+    match (opened, checked) {
+        (Err(error), checked) => {
+            let mut refused = refused(&error, spec, table_parameter(spec));
+            if let (BootstrapError::Target { message, .. }, Ok(report)) = (&mut refused, checked) {
+                let lines = lines(&report, &[Verdict::Failed, Verdict::Warning]);
+                message.extend(lines.into_iter().map(|line| format!("; {line}")));
+            }
+            Err(refused)
+        }
+        (Ok(_), Err(error)) => Err(refused(&error, spec, table_parameter(spec))),
+        (Ok(_), Ok(report)) if report.is_good() => Ok(()),
+        (Ok(_), Ok(report)) => Err(BootstrapError::Target {
+            parameter: table_parameter(spec),
+            code: "DELIVERY-014".to_owned(),
+            message: lines(&report, &[Verdict::Failed]).join("; "),
+            is_retryable: false,
+        }),
+    }
+}
+
+/// Asks a destination's writer whether it works, and changes nothing.
+pub(crate) async fn preflight(
+    targets: &dyn Targets,
+    spec: &DestinationSpec,
+) -> Result<CheckReport, PluginError> {
+    let mut target = Timed::new(targets.target(spec), spec.target.call_timeout);
+    let report = target.check(CheckLevel::Permissions).await;
+    target.close().await;
+    report
+}
+
+fn line(item: &CheckItem) -> String {
+    match item.hint.is_empty() {
+        true => format!("{}: {} [{}]", item.name, item.message, item.code),
+        false => format!("{}: {} ({}) [{}]", item.name, item.message, item.hint, item.code),
+    }
 }
 
 fn refused(error: &PluginError, spec: &DestinationSpec, otherwise: &'static str) -> BootstrapError {

@@ -62,6 +62,7 @@
 //! | DELIVERY-011 | the table must change and no plugin administers it | change it by hand, or name an `admin` |
 //! | DELIVERY-012 | a plugin could not be loaded | look at the log; `lakefeed plugins list` |
 //! | DELIVERY-013 | a batch is written again with another view than it was planned with | rewind if the views differ |
+//! | DELIVERY-014 | the plugin's own check of the destination fails | do what each line of the message says |
 
 mod bisect;
 mod bootstrap;
@@ -82,6 +83,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod timed;
+mod vending;
 mod worker;
 mod write;
 

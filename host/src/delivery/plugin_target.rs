@@ -7,18 +7,20 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use lakefeed_plugin_api::{
-    Applied, BatchMeta, Category, CreateTable, Deadline, EvolutionPlan, MappedSchema, PluginError, TableKind,
-    TableSchema, ViewSchema, Watermark, WriteAck, WriterProfile,
+    Applied, BatchMeta, Category, CheckLevel, CheckReport, CreateTable, Deadline, EvolutionPlan,
+    MappedSchema, PluginError, TableKind, TableSchema, ViewSchema, Watermark, WriteAck, WriterProfile,
 };
 
 use super::collect::FlatChange;
 use super::spec::{DestinationSpec, Place, PluginPlace, PluginUse};
 use super::standard;
 use super::target::{CLOSE_WITHIN, Target, Targets};
+use super::vending::Vending;
 use crate::plugin::{Instance, InstanceContext, InstanceState, PluginMetrics, PluginRegistry};
 
 const ADMIN: &str = "lakefeed.table-admin/0";
 const MAPPER: &str = "lakefeed.schema-mapper/0";
+const CHECK: &str = "lakefeed.check/0";
 const FLUSH: &str = "lakefeed.writer.flush/0";
 
 /// Makes targets of the plugins that a host has.
@@ -42,11 +44,16 @@ impl Targets for PluginTargets {
             Place::Plugins(place) => PluginPlace::clone(place),
             Place::Own(targets) => return targets.0.target(spec),
         };
-        let context = InstanceContext {
+        let mut context = InstanceContext {
             call_timeout: spec.target.call_timeout,
             metrics: Arc::clone(&self.metrics),
+            tokens: Some(Arc::clone(self.plugins.tokens())),
             ..InstanceContext::new(spec.id.clone())
         };
+        if let Some(vendor) = &place.credentials {
+            let vending = Vending::new(Arc::clone(&self.plugins), vendor.clone(), context.clone());
+            context.credentials = Some(Arc::new(vending));
+        }
         Box::new(PluginTarget {
             plugins: Arc::clone(&self.plugins),
             context,
@@ -91,18 +98,23 @@ impl PluginTarget {
         if let Some((_, instance)) = self.instances.iter().find(|(held, _)| held == used) {
             return Ok(Arc::clone(instance));
         }
-        let (plugins, name, version) = (
-            Arc::clone(&self.plugins),
-            used.plugin.clone(),
-            used.version.clone(),
-        );
-        // Loading reads the library and runs its first code.
-        let loading = tokio::task::spawn_blocking(move || plugins.load_named(&name, version.as_deref()));
-        let plugin = loading.await.map_err(|_| not_loaded(&used.plugin))??;
-        let instance = Arc::new(Instance::create(&plugin, &used.config, self.context.clone()).await?);
+        let instance = Arc::new(make(&self.plugins, used, self.context.clone()).await?);
         self.instances.push((used.clone(), Arc::clone(&instance)));
         Ok(instance)
     }
+}
+
+/// An instance of a plugin with these parameters.
+pub(super) async fn make(
+    plugins: &Arc<PluginRegistry>,
+    used: &PluginUse,
+    context: InstanceContext,
+) -> Result<Instance, PluginError> {
+    let (plugins, name, version) = (Arc::clone(plugins), used.plugin.clone(), used.version.clone());
+    // Loading reads the library and runs its first code.
+    let loading = tokio::task::spawn_blocking(move || plugins.load_named(&name, version.as_deref()));
+    let plugin = loading.await.map_err(|_| not_loaded(&used.plugin))??;
+    Instance::create(&plugin, &used.config, context).await
 }
 
 #[async_trait]
@@ -179,6 +191,14 @@ impl Target for PluginTarget {
         match writer.plugin.manifest.offers(FLUSH) {
             true => writer.flush(Deadline::after(self.call_timeout)).await.map(Some),
             false => Ok(None),
+        }
+    }
+
+    async fn check(&mut self, level: CheckLevel) -> Result<CheckReport, PluginError> {
+        let writer = self.place.writer.clone();
+        match self.offering(&writer, CHECK).await? {
+            Some(writer) => writer.check(level).await,
+            None => Ok(CheckReport::default()),
         }
     }
 

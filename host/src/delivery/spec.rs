@@ -87,6 +87,8 @@ pub struct PluginPlace {
     pub admin: Option<PluginUse>,
     /// Who chooses the columns' types.
     pub mapper: PluginUse,
+    /// Who vends credentials for storage to the others; none if nobody does.
+    pub credentials: Option<PluginUse>,
 }
 
 /// A part of the host that makes targets.

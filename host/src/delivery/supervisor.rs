@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
+use lakefeed_plugin_api::{CheckReport, PluginError};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,11 @@ impl Deliveries {
     /// Nothing is stored and nothing keeps running; the table may have been made or have gained columns.
     pub async fn bootstrap(&self, spec: &DestinationSpec) -> Result<(), BootstrapError> {
         bootstrap::check(self.shared.targets.as_ref(), spec).await
+    }
+
+    /// Asks a destination's plugins whether it works, one line for each question; nothing is written or changed.
+    pub async fn preflight(&self, spec: &DestinationSpec) -> Result<CheckReport, PluginError> {
+        bootstrap::preflight(self.shared.targets.as_ref(), spec).await
     }
 
     /// Starts delivering to a destination whose record is in the store.

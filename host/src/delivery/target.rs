@@ -7,8 +7,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use lakefeed_plugin_api::{
-    Applied, BatchMeta, EvolutionPlan, MappedSchema, PluginError, TableSchema, ViewSchema, Watermark,
-    WriteAck, WriterProfile,
+    Applied, BatchMeta, CheckLevel, CheckReport, EvolutionPlan, MappedSchema, PluginError, TableSchema,
+    ViewSchema, Watermark, WriteAck, WriterProfile,
 };
 
 use super::collect::FlatChange;
@@ -55,6 +55,11 @@ pub(crate) trait Target: Send + Sync {
 
     /// Makes durable what was only accepted; none when the writer cannot be asked.
     async fn flush(&mut self) -> Result<Option<Watermark>, PluginError>;
+
+    /// Asks the writer whether the destination works as far as the level; nothing where it has no answer.
+    async fn check(&mut self, _: CheckLevel) -> Result<CheckReport, PluginError> {
+        Ok(CheckReport::default())
+    }
 
     /// Forgets tokens, so that the next call fetches fresh ones.
     async fn refresh_auth(&mut self);

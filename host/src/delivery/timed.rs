@@ -7,8 +7,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use lakefeed_plugin_api::{
-    Applied, BatchMeta, Category, EvolutionPlan, MappedSchema, PluginError, TableSchema, ViewSchema,
-    Watermark, WriteAck, WriterProfile,
+    Applied, BatchMeta, Category, CheckLevel, CheckReport, EvolutionPlan, MappedSchema, PluginError,
+    TableSchema, ViewSchema, Watermark, WriteAck, WriterProfile,
 };
 
 use super::collect::FlatChange;
@@ -98,6 +98,10 @@ impl Target for Timed {
 
     async fn flush(&mut self) -> Result<Option<Watermark>, PluginError> {
         within(self.limit, self.inner.flush()).await
+    }
+
+    async fn check(&mut self, level: CheckLevel) -> Result<CheckReport, PluginError> {
+        within(self.limit, self.inner.check(level)).await
     }
 
     async fn refresh_auth(&mut self) {

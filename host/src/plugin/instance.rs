@@ -19,12 +19,14 @@ use super::answer::{Address, Lent};
 use super::completion::arm;
 use super::error::PluginRefusal;
 use super::health::{Event, Health};
+use super::lend::CredentialSource;
 use super::load::LoadedPlugin;
 use super::metrics::PluginMetrics;
 use super::secrets;
 use super::services::{AckListener, Context, HostSide};
 use super::state::StateStore;
 use super::thread::{Entered, InstanceState, Job, Shared, Worker, start};
+use super::token::TokenBroker;
 
 /// How long `create` may take, which does no I/O.
 const CREATE_WITHIN: Duration = Duration::from_secs(10);
@@ -40,6 +42,10 @@ pub struct InstanceContext {
     pub metrics: Arc<PluginMetrics>,
     /// Where its small state is kept; none if it may keep none.
     pub state: Option<Arc<dyn StateStore>>,
+    /// Who lends tokens; none if there are none.
+    pub tokens: Option<Arc<TokenBroker>>,
+    /// Who vends credentials for storage; none if nobody does.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
     /// Told of late acks; none if nobody listens.
     pub ack: Option<AckListener>,
 }
@@ -52,6 +58,8 @@ impl InstanceContext {
             call_timeout: Duration::from_secs(60),
             metrics: Arc::default(),
             state: None,
+            tokens: None,
+            credentials: None,
             ack: None,
         }
     }
@@ -122,6 +130,9 @@ impl Instance {
             secrets: secrets::of_config(config, [&manifest.parameters, &manifest.settings]),
             metrics: context.metrics,
             state: context.state,
+            tokens: context.tokens,
+            credentials: context.credentials,
+            runtime: tokio::runtime::Handle::try_current().ok(),
             ack: context.ack,
         });
         let (jobs, receiver) = channel();

@@ -12,8 +12,8 @@
 //!   [`supervise`] makes it again when it is over.
 //!
 //! Beneath an instance: `thread` is the one thread that calls the plugin, `completion` and `answer` bring back the end of
-//! each call, [`services`] is what the plugin may ask of the host ([`secrets`], [`state`], [`metrics`]), and [`health`]
-//! counts and quarantines.
+//! each call, [`services`] is what the plugin may ask of the host ([`secrets`], [`state`], [`metrics`], [`token`]; what
+//! takes time is answered by [`lend`]), and [`health`] counts and quarantines.
 //!
 //! Beside that road: [`mod@stage`] lays what cargo built where the executable finds it, and [`error`] is the closed list
 //! of refusals, each with a code, a page and a remedy. Nothing else of the host is used here.
@@ -30,6 +30,7 @@ pub mod error;
 pub mod health;
 pub mod instance;
 mod layout;
+pub mod lend;
 #[cfg(test)]
 mod linked;
 pub mod load;
@@ -45,6 +46,7 @@ pub mod stage;
 pub mod state;
 pub mod supervise;
 mod thread;
+pub mod token;
 mod validate;
 
 pub use cache::PluginCache;
@@ -53,6 +55,7 @@ pub use discover::{Candidate, Discovery, Origin, PluginDirectory};
 pub use error::{PluginRefusal, RefusalCode};
 pub use health::HealthReport;
 pub use instance::{Instance, InstanceContext};
+pub use lend::{CredentialFuture, CredentialSource};
 pub use load::LoadedPlugin;
 pub use manifest::Manifest;
 pub use metrics::PluginMetrics;
@@ -61,8 +64,10 @@ pub use registry::{
     list,
 };
 pub use schema::{Marker, Problem, Schema};
+pub use secrets::SecretReference;
 pub use services::AckListener;
 pub use stage::{StageReport, StageRequest, StagedPlugin, executable_folder, stage};
 pub use state::{FolderState, StateStore};
 pub use supervise::SupervisedInstance;
 pub use thread::InstanceState;
+pub use token::{TokenBroker, TokenSettings};

@@ -15,6 +15,7 @@ use super::health::HealthReport;
 use super::load::{LoadedPlugin, load};
 use super::manifest::{Companions, Manifest, closest};
 use super::schema::Marker;
+use super::token::{TokenBroker, TokenSettings};
 
 /// Where plugins are looked for and how they are trusted: `[plugins]` of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct PluginSettings {
     pub policy: Policy,
     /// The state folder, which holds the plugin cache.
     pub state: PathBuf,
+    /// Who the host is to the servers that plugins write to.
+    pub tokens: TokenSettings,
 }
 
 /// How a destination names a plugin outright: `writer = { plugin = "…", version = "^1.2" }`.
@@ -159,6 +162,7 @@ pub struct PluginRegistry {
     settings: PluginSettings,
     directories: Vec<PluginDirectory>,
     cache: PluginCache,
+    tokens: Arc<TokenBroker>,
     found: RwLock<Discovery>,
     loaded: Mutex<HashMap<(String, Version), Arc<LoadedPlugin>>>,
 }
@@ -179,10 +183,16 @@ impl PluginRegistry {
         PluginRegistry {
             found: RwLock::new(discover(&directories)),
             cache: PluginCache::in_state_folder(&settings.state),
+            tokens: Arc::new(TokenBroker::new(settings.tokens.clone())),
             loaded: Mutex::default(),
             directories,
             settings,
         }
+    }
+
+    /// Who lends tokens to all instances of this host.
+    pub fn tokens(&self) -> &Arc<TokenBroker> {
+        &self.tokens
     }
 
     /// Looks again: plugins that were added can be used without a restart. What is loaded stays.

@@ -1,5 +1,4 @@
-//! What the host lends an instance: log, metrics, secrets, acks and a small state; tokens and credentials are refused
-//! until they are configured.
+//! What the host lends an instance: log, metrics, secrets, tokens, credentials, acks and a small state.
 //!
 //! Each function here is called by plugins, on any thread. None blocks, none prints, and a panic in one never crosses:
 //! it is caught and answered with the harmless value.
@@ -13,12 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use lakefeed_plugin_api::abi::{self, AbiBytes, AbiCompletion, AbiHost, AbiLogRecord, AbiStatus, AbiStr};
-use lakefeed_plugin_api::{Category, PluginError, wire};
+use lakefeed_plugin_api::{Category, CredentialRequest, PluginError, TokenRequest, wire};
 use semver::Version;
+use tokio::runtime::Handle;
 
+use super::lend::{CredentialSource, answer_later};
 use super::metrics::{MetricKind, PluginMetrics};
 use super::secrets::SecretReference;
 use super::state::{self, StateStore};
+use super::token::TokenBroker;
 
 /// The events of all plugins have this target: `tracing` needs to know targets when it is compiled.
 const TARGET: &str = "lakefeed::plugin";
@@ -38,6 +40,10 @@ pub(super) struct Context {
     pub(super) secrets: BTreeMap<String, SecretReference>,
     pub(super) metrics: Arc<PluginMetrics>,
     pub(super) state: Option<Arc<dyn StateStore>>,
+    pub(super) tokens: Option<Arc<TokenBroker>>,
+    pub(super) credentials: Option<Arc<dyn CredentialSource>>,
+    /// Where answers that take time are worked out; none outside of a runtime.
+    pub(super) runtime: Option<Handle>,
     pub(super) ack: Option<AckListener>,
 }
 
@@ -153,14 +159,14 @@ static SECRETS: abi::AbiHostSecrets = abi::AbiHostSecrets {
 static TOKEN: abi::AbiHostToken = abi::AbiHostToken {
     size: size_of::<abi::AbiHostToken>() as u32,
     layout: abi::LAYOUT_HOST_TOKEN,
-    token: Some(refuse_token),
+    token: Some(get_token),
     invalidate: Some(invalidate_token),
     reserved: [0; 2],
 };
 static CREDENTIALS: abi::AbiHostCredentials = abi::AbiHostCredentials {
     size: size_of::<abi::AbiHostCredentials>() as u32,
     layout: abi::LAYOUT_HOST_CREDENTIALS,
-    vend: Some(refuse_credentials),
+    vend: Some(get_credentials),
     reserved: [0; 2],
 };
 static ACK: abi::AbiHostAck = abi::AbiHostAck {
@@ -330,11 +336,7 @@ unsafe extern "C" fn ack(ctx: *mut c_void, batch_number: u64) {
 
 /// Tells the end of a service call.
 pub(super) fn complete(completion: &AbiCompletion, outcome: Result<Option<&[u8]>, &PluginError>) {
-    let Some(done) = completion.done else { return };
-    let tell = |status: &AbiStatus, result: *const c_void| {
-        // SAFETY: the plugin waits for exactly this one call; what is lent lives until it returns.
-        unsafe { done(completion.ctx, &raw const *status, result) };
-    };
+    let tell = |status: &AbiStatus, result: *const c_void| complete_with(completion, status, result);
     match outcome {
         Ok(None) => tell(&AbiStatus::OK, std::ptr::null()),
         Ok(Some(bytes)) => {
@@ -345,23 +347,74 @@ pub(super) fn complete(completion: &AbiCompletion, outcome: Result<Option<&[u8]>
     }
 }
 
+/// Tells the end of a service call with a result of the service's own kind.
+pub(super) fn complete_with(completion: &AbiCompletion, status: &AbiStatus, result: *const c_void) {
+    let Some(done) = completion.done else { return };
+    // SAFETY: the plugin waits for exactly this one call; what is lent lives until it returns.
+    unsafe { done(completion.ctx, &raw const *status, result) };
+}
+
 fn not_configured(service: &str) -> PluginError {
     PluginError::new(
         Category::ConfigInvalid,
         "HOST-001",
         format!("no source of {service} is configured"),
     )
-    .hint("this version of lakefeed has none; use a plugin that does without")
+    .hint("name a plugin that brings it, or use one that does without")
 }
 
-unsafe extern "C" fn refuse_token(_ctx: *mut c_void, _request: AbiStr, completion: AbiCompletion) {
-    guarded((), || complete(&completion, Err(&not_configured("tokens"))));
+unsafe extern "C" fn get_token(ctx: *mut c_void, request: AbiStr, completion: AbiCompletion) {
+    guarded((), || {
+        // SAFETY: the host is alive, and the request is lent for the length of this call.
+        let (context, request) = unsafe {
+            (
+                context(ctx),
+                wire::document::<TokenRequest>(request, "token request"),
+            )
+        };
+        match (&context.tokens, &context.runtime, request) {
+            (_, _, Err(error)) => complete(&completion, Err(&error)),
+            (Some(tokens), Some(runtime), Ok(request)) => {
+                let tokens = Arc::clone(tokens);
+                answer_later(runtime, completion, async move { tokens.token(&request).await });
+            }
+            _ => complete(&completion, Err(&not_configured("tokens"))),
+        }
+    });
 }
 
-unsafe extern "C" fn invalidate_token(_ctx: *mut c_void, _request: AbiStr) {}
+unsafe extern "C" fn invalidate_token(ctx: *mut c_void, request: AbiStr) {
+    guarded((), || {
+        // SAFETY: the host is alive, and the request is lent for the length of this call.
+        let (context, request) = unsafe {
+            (
+                context(ctx),
+                wire::document::<TokenRequest>(request, "token request"),
+            )
+        };
+        if let (Some(tokens), Ok(request)) = (&context.tokens, request) {
+            tokens.invalidate(&request);
+        }
+    });
+}
 
-unsafe extern "C" fn refuse_credentials(_ctx: *mut c_void, _request: AbiStr, completion: AbiCompletion) {
-    guarded((), || complete(&completion, Err(&not_configured("credentials"))));
+unsafe extern "C" fn get_credentials(ctx: *mut c_void, request: AbiStr, completion: AbiCompletion) {
+    guarded((), || {
+        // SAFETY: the host is alive, and the request is lent for the length of this call.
+        let (context, request) = unsafe {
+            (
+                context(ctx),
+                wire::document::<CredentialRequest>(request, "credential request"),
+            )
+        };
+        match (&context.credentials, &context.runtime, request) {
+            (_, _, Err(error)) => complete(&completion, Err(&error)),
+            (Some(source), Some(runtime), Ok(request)) => {
+                answer_later(runtime, completion, Arc::clone(source).credentials(request));
+            }
+            _ => complete(&completion, Err(&not_configured("credentials"))),
+        }
+    });
 }
 
 fn store_of(ctx: *mut c_void) -> Result<Arc<dyn StateStore>, PluginError> {
@@ -416,6 +469,9 @@ mod tests {
             secrets: BTreeMap::from([("known".to_owned(), SecretReference::Env("PATH".to_owned()))]),
             metrics: Arc::default(),
             state: None,
+            tokens: None,
+            credentials: None,
+            runtime: None,
             ack,
         })
     }

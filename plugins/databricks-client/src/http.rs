@@ -130,7 +130,7 @@ impl Answer {
     pub fn refused(&self) -> Refused {
         let json: Option<Value> = serde_json::from_slice(&self.body).ok();
         let text = |name: &str| json.as_ref().map_or(String::new(), |json| plain(&json[name]));
-        let reason = json.as_ref().and_then(|json| reason(json)).unwrap_or_default();
+        let reason = json.as_ref().and_then(reason).unwrap_or_default();
         let message = match text("message") {
             message if message.is_empty() => shown(&self.body),
             message => message,

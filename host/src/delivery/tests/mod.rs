@@ -147,6 +147,7 @@ fn spec(view: watch::Receiver<Arc<MaterializedView>>) -> DestinationSpec {
                 writer: plugin.clone(),
                 admin: None,
                 mapper: plugin,
+                credentials: None,
             })),
             keeps: Keeps::History,
             auto_evolve: true,
