@@ -12,6 +12,7 @@ mod bad_input;
 mod bad_plugin;
 mod bad_rows;
 mod config;
+mod databricks;
 mod documented;
 mod fsync;
 mod hostile;
