@@ -532,9 +532,8 @@ sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
     #[tokio::test]
     async fn a_write_mode_that_no_plugin_has_is_answered_with_those_that_are_there() {
-        let found = problems_with_plugin("[[destination]]\nid = \"d\"\n").await;
-        let wanted = "destination[0]: `writeMode` is not given and `managed-zerobus` is its default: \
-                      no plugin for write mode `managed-zerobus` (installed: ";
+        let found = problems_with_plugin("[[destination]]\nid = \"d\"\nwriteMode = \"by-hand\"\n").await;
+        let wanted = "no plugin for write mode `by-hand` (installed: ";
         // Plugins may be staged beside the test as well.
         assert!(found.contains(wanted) && found.contains("sample-mode"), "{found}");
         let found = problems_with_plugin("[[destination]]\nid = \"d\"\nwriteMode = \"sampel-mode\"\n").await;
