@@ -1,0 +1,96 @@
+//! `databricks-emulator --data DIR --listen 127.0.0.1:PORT`: prints the environment that a client needs, then serves
+//! until it is interrupted.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use databricks_emulator::{Emulator, Options, SetUp};
+use tracing_subscriber::EnvFilter;
+
+/// Databricks on loopback, over real Delta tables.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The folder of everything that outlives a restart.
+    #[arg(long)]
+    data: std::path::PathBuf,
+    /// Where to listen; port 0 is any that is free.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Makes the workspace of the product's set-up: catalog, schemas, table, location, grants.
+    #[arg(long)]
+    set_up: bool,
+    /// Answers before what is promised is on disk. For benches.
+    #[arg(long)]
+    no_fsync: bool,
+    /// The numeric id of the workspace.
+    #[arg(long)]
+    workspace_id: Option<u64>,
+    /// The region of the workspace.
+    #[arg(long)]
+    region: Option<String>,
+    /// The client id of the service principal that exists from the start.
+    #[arg(long)]
+    client_id: Option<String>,
+    /// The id of the warehouse that exists from the start.
+    #[arg(long)]
+    warehouse_id: Option<String>,
+}
+
+impl Arguments {
+    fn options(self) -> Options {
+        let defaults = Options::new(self.data);
+        Options {
+            listen: self.listen,
+            durable: !self.no_fsync,
+            workspace_id: self.workspace_id.unwrap_or(defaults.workspace_id),
+            region: self.region.unwrap_or(defaults.region),
+            client_id: self.client_id.unwrap_or(defaults.client_id),
+            client_secret: std::env::var("EMULATOR_CLIENT_SECRET").unwrap_or(defaults.client_secret),
+            warehouse_id: self.warehouse_id.unwrap_or(defaults.warehouse_id),
+            data: defaults.data,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let sets_up = arguments.set_up;
+    let emulator = Emulator::start(arguments.options()).await?;
+    if sets_up {
+        emulator.set_up(&SetUp::default()).await?;
+    }
+    let mut out = std::io::stdout();
+    for (name, value) in emulator.environment() {
+        writeln!(out, "export {name}={value}")?;
+    }
+    writeln!(out, "# listening")?;
+    out.flush()?;
+    interrupted().await?;
+    emulator.stop().await;
+    Ok(())
+}
+
+/// Waits for an interrupt or a request to end.
+async fn interrupted() -> std::io::Result<()> {
+    let mut ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt,
+        _ = ended.recv() => Ok(()),
+    }
+}
