@@ -9,8 +9,10 @@ PYTHON ?= python3
 VENV := .venv
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LOG := $(TARGET)/test.log
+# The emulator is a workspace of its own.
+EMULATOR := --manifest-path tests/databricks-emulator/Cargo.toml --target-dir $(abspath $(TARGET))/emulator
 
-.PHONY: help demo test bench lint kill-test judges programs
+.PHONY: help demo test bench lint kill-test judges programs emulator
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
@@ -22,7 +24,10 @@ demo: ## Sample data into a Delta table, before your eyes; ends by itself
 test: programs judges ## Everything that a laptop can check; says by name what it could not
 	$(CARGO) build --workspace
 	$(TARGET)/debug/lakefeed plugins stage
-	CARGO=$(CARGO) tests/run_all.sh $(LOG)
+	CARGO=$(CARGO) EMULATOR="$(EMULATOR)" tests/run_all.sh $(LOG)
+
+emulator: ## Databricks on loopback, as a program: target/emulator/release/databricks-emulator
+	$(CARGO) build --release $(EMULATOR)
 
 # ROWS names some rows of the table; LAKEFEED_BENCH_FULL=1 measures the sizes that are published.
 bench: programs ## The numbers, with the machine and the commit; judges nothing
@@ -32,6 +37,7 @@ bench: programs ## The numbers, with the machine and the commit; judges nothing
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/databricks-emulator/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 kill-test: judges ## The host killed 200 times under load; LAKEFEED_KILLS says how often
@@ -45,11 +51,15 @@ programs:
 
 # Programs that read our tables and share no code with us, and another engine for the same views. What cannot be
 # installed is said, and the tests that need it are skipped by name.
-judges: $(VENV)/.installed tests/judges/node_modules/.installed
+judges: $(VENV)/.installed $(VENV)/.clients tests/judges/node_modules/.installed
 
 $(VENV)/.installed: tests/judges/requirements.txt
 	@{ $(PYTHON) -m venv $(VENV) && $(VENV)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@; } \
 	  || echo "the judges of $< cannot be installed; the tests that need them are skipped"
+
+$(VENV)/.clients: tests/databricks-emulator/judges/requirements.txt $(VENV)/.installed
+	@{ $(VENV)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@; } \
+	  || echo "the clients of $< cannot be installed; the tests that need them are skipped"
 
 tests/judges/node_modules/.installed: tests/judges/package-lock.json
 	@{ cd tests/judges && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; } \
