@@ -167,18 +167,28 @@ struct Work {
 fn start(workspace: &Arc<Workspace>, work: Work) -> Arc<Running> {
     let running = Arc::new(Running::new(&work.session.caller.principal));
     lock(&workspace.sql.statements).insert(running.id.clone(), Arc::clone(&running));
-    let (of_task, workspace) = (Arc::clone(&running), Arc::clone(workspace));
+    let (of_task, workspace) = (Ends(Arc::clone(&running)), Arc::clone(workspace));
     let task = tokio::spawn(async move {
         warehouse::running(&workspace, &work.warehouse_id).await;
-        of_task.go(Now::Running);
+        of_task.0.go(Now::Running);
         let ended = match execute(&workspace, &work).await {
             Ok(output) => Now::Succeeded(Box::new(output)),
             Err(error) => Now::Failed(error),
         };
-        of_task.go(ended);
+        of_task.0.go(ended);
     });
     running.is_run_by(task.abort_handle());
     running
+}
+
+/// A statement that fails with its task: where the query engine panics, nobody waits for an end that never comes.
+struct Ends(Arc<Running>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0
+            .go(Now::Failed(SqlError::internal(&"the statement broke off")));
+    }
 }
 
 async fn execute(workspace: &Arc<Workspace>, work: &Work) -> Result<Output, SqlError> {

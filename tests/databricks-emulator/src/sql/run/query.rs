@@ -198,6 +198,12 @@ fn like_spark(statement: &mut Statement) {
     let Statement::Statement(parsed) = statement else {
         return;
     };
+    // A column is named by what was written, so before that is replaced.
+    if let Parsed::Query(query) = parsed.as_mut()
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        select.projection.iter_mut().for_each(named);
+    }
     let flow: ControlFlow<()> = visit_expressions_mut(parsed.as_mut(), |expression| {
         if let Some(call) = cast(expression).and_then(|call| expression_of(&call)) {
             *expression = call;
@@ -205,12 +211,6 @@ fn like_spark(statement: &mut Statement) {
         ControlFlow::Continue(())
     });
     debug_assert!(flow.is_continue());
-    let Parsed::Query(query) = parsed.as_mut() else {
-        return;
-    };
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.projection.iter_mut().for_each(named);
-    }
 }
 
 /// The call that stands for a cast whose meaning differs.
