@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace, then those of the emulator's own workspace (EMULATOR holds cargo's arguments for it).
-# What each printed goes to a file, what matters to the screen: a line a test, the failures in full, and by name what
-# could not run here.
+# Runs every test of the workspace. What each printed goes to a file, what matters to the screen: a line a test, the
+# failures in full, and by name what could not run here.
 #
 #     tests/run_all.sh LOG
 set -uo pipefail
@@ -9,17 +8,7 @@ log=$1
 mkdir -p "$(dirname "$log")"
 
 # Many tests make something panic on purpose: no backtraces.
-export RUST_BACKTRACE=0
-all_tests() {
-    local failed=0
-    "${CARGO:-cargo}" test --workspace --no-fail-fast -- --show-output || failed=$?
-    if [ -n "${EMULATOR:-}" ]; then
-        # shellcheck disable=SC2086 # several arguments
-        "${CARGO:-cargo}" test $EMULATOR --no-fail-fast -- --show-output || failed=$?
-    fi
-    return "$failed"
-}
-all_tests 2>&1 | tee "$log" |
+RUST_BACKTRACE=0 "${CARGO:-cargo}" test --workspace --no-fail-fast -- --show-output 2>&1 | tee "$log" |
     grep --line-buffered -E '^(test .* \.\.\. |test result:|skipped: |     Running|   Doc-tests|   Compiling|error)'
 status=${PIPESTATUS[0]}
 
