@@ -36,7 +36,14 @@ async fn a_view_materialised_again_is_switched_whole_and_who_may_read_still_may(
     bench.keep(&third).await;
     let read = format!("SET ROLE {reader}; SELECT gender FROM sof.patients ORDER BY 1");
     assert_eq!(bench.sql(&read), "female\nmale");
+    // The one that was replaced goes a moment after the switch.
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'lakefeed_sof'";
+    for _ in 0..3_000 {
+        if bench.sql(tables) == "2" && bench.log.destinations().await.unwrap().len() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(bench.sql(tables), "2", "the newest and the one of states");
     let destinations = bench.log.destinations().await.unwrap();
     assert_eq!(destinations.len(), 1, "only the newest is filled");
