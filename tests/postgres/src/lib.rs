@@ -226,8 +226,8 @@ impl Server {
         send(signal, pid);
         wait_for("the server to end", || {
             // On a busy machine it may write what it holds for long before it ends; it recovers that as well.
-            if asked.elapsed() > PATIENCE / 2 && signal != "QUIT" {
-                send("QUIT", pid);
+            if asked.elapsed() > PATIENCE / 2 {
+                send(if signal == "QUIT" { "KILL" } else { "QUIT" }, pid);
             }
             !Path::new("/proc").join(pid).exists()
         });
