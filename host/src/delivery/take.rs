@@ -29,7 +29,7 @@ const FORWARD: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The most changes and bytes of one read; as much again may be read ahead.
-const READ_CHANGES: usize = 512;
+const READ_CHANGES: usize = 2_048;
 const READ_BYTES: usize = 2 << 20;
 
 /// How often a topic is asked about a change: with the version before, and with what references lead to, hop by hop.

@@ -12,7 +12,7 @@ use super::row::{LOG_COLUMNS, change, get, integer, limit, log_columns, natural,
 use crate::change::{Change, Offset};
 
 /// How many matched changes lie between two counted places.
-const COUNTED: i64 = 10_000;
+const COUNTED: i64 = 2_000;
 
 /// How many changes of whatever type a read of one type's looks at, at most.
 pub(super) const LOOKED_AT: usize = 10_000;

@@ -15,7 +15,7 @@ use crate::change::Retention;
 /// How often it is looked what is to be done.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How many counts of a topic are kept in one go.
-const COUNTS: usize = 200;
+const COUNTS: usize = 1_000;
 /// How long partitions are let go in one go; then others have their turn for as long.
 const SLICE: Duration = Duration::from_millis(100);
 

@@ -167,7 +167,7 @@ async fn counts_that_are_kept_change_no_answer() {
     session.close().await.unwrap();
     assert_eq!(
         database.sql("SELECT count(*), max(ordinal) FROM lakefeed.matched_count"),
-        "4|20000"
+        "24|24000"
     );
     for (place, counted) in places.iter().zip(before) {
         assert_eq!(
