@@ -16,6 +16,9 @@ const ID: &str = "observations";
 /// How often `$status` is asked.
 const ASKED: usize = 200;
 
+/// How often it is looked how much was delivered: seldom, since the host counts for each answer what still waits.
+const LOOKED: Duration = Duration::from_millis(100);
+
 /// How many versions a resource of the history's rows has.
 const VERSIONS: u64 = 5;
 
@@ -122,7 +125,7 @@ fn drain(site: &Site) -> Drained {
     let mut delivered = 0;
     while delivered < changes {
         delivered = wait_for("more to be delivered", || {
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(LOOKED);
             let now = count("messagesDelivered");
             (now > delivered || now >= changes).then_some(now)
         });
