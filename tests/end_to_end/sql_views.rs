@@ -127,6 +127,55 @@ fn sql_users_read_the_rows_of_living_resources_however_often_the_host_is_killed(
 }
 
 #[test]
+fn a_restored_database_has_its_rows_for_sql_users_and_keeps_them_current() {
+    let Some(bench) = Bench::new() else {
+        return skipped();
+    };
+    let host = bench.site.start();
+    for number in 0..10 {
+        let id = format!("p-{number}");
+        host.put(&format!("Patient/{id}"), &patient(&id, number % 4, 0))
+            .expect(201);
+    }
+    put_view(&host, NAMES);
+    materialize(&host).expect(200);
+    let saved = bench.compare(&host);
+    let dump = bench.site.path("store.dump");
+    let dumped = bench
+        .server
+        .program("pg_dump")
+        .args(["--format=custom", "--schema=lakefeed*", "--schema=sof", "--file"])
+        .arg(&dump)
+        .args(["--dbname", &bench.server.url(&bench.database)])
+        .status()
+        .unwrap();
+    assert!(dumped.success());
+    host.put("Patient/p-1", &patient("p-1", 6, 1)).expect(200);
+    assert!(bench.compare(&host) != saved);
+    assert!(host.stop().success());
+
+    let database = bench.server.database();
+    let restored = bench
+        .server
+        .program("pg_restore")
+        .args(["--exit-on-error", "--dbname", &bench.server.url(&database)])
+        .arg(&dump)
+        .status()
+        .unwrap();
+    assert!(restored.success());
+    let restored = Bench {
+        site: Site::on_store(&bench.server.url(&database)),
+        database,
+        server: bench.server,
+    };
+    let host = restored.site.start();
+    assert_eq!(restored.compare(&host), saved);
+    host.delete("Patient/p-2").expect(200);
+    host.put("Patient/p-3", &patient("p-3", 5, 2)).expect(200);
+    assert!(restored.compare(&host) != saved);
+}
+
+#[test]
 fn a_view_that_is_edited_and_materialised_again_has_its_new_columns_at_once() {
     let Some(bench) = Bench::new() else {
         return skipped();
