@@ -29,7 +29,7 @@ pub struct ResourceKey {
 /// Why a type and id do not make a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The id is not FHIR's `[A-Za-z0-9\-\.]{1,64}`.
+    /// The id is not of `[A-Za-z0-9\-\._]{1,64}`.
     #[error("a resource id is 1 to 64 letters, digits, `-` and `.`; this one is not [CHANGE-001]")]
     Id,
     /// The type is not a name.
@@ -38,12 +38,13 @@ pub enum KeyError {
 }
 
 impl ResourceKey {
-    /// Makes a key of a type's name and an id of FHIR's form. Whether the type exists in R4 is intake's question.
+    /// Makes a key of a type's name and an id. Whether the type exists in R4, and whether its ids may have the `_` that
+    /// FHIR's have not, is intake's question.
     pub fn new(resource_type: &str, id: &str) -> Result<Self, KeyError> {
         if resource_type.is_empty() || !resource_type.bytes().all(|b| b.is_ascii_alphabetic()) {
             return Err(KeyError::ResourceType);
         }
-        if !Self::is_id(id) {
+        if !Self::is_definition_id(id) {
             return Err(KeyError::Id);
         }
         Ok(Self {
@@ -54,10 +55,15 @@ impl ResourceKey {
 
     /// Whether a text has the form of a FHIR id.
     pub fn is_id(text: &str) -> bool {
+        !text.contains('_') && Self::is_definition_id(text)
+    }
+
+    /// Whether a text can be the id of a topic, a view or a destination: these may have `_` besides, as in Aidbox.
+    pub fn is_definition_id(text: &str) -> bool {
         (1..=64).contains(&text.len())
             && text
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
     }
 
     /// The resource type's name.

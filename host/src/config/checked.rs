@@ -471,9 +471,9 @@ impl Checker<'_> {
         for (index, item) in items.iter().enumerate() {
             let key = format!("{kind}[{index}].id");
             match item.get("id").and_then(Value::as_str) {
-                None => self.refuse(key, "is required: a text of letters, digits, `-` and `.`"),
-                Some(id) if !crate::change::ResourceKey::is_id(id) => {
-                    self.refuse(key, "must be 1 to 64 letters, digits, `-` and `.`");
+                None => self.refuse(key, "is required: a text of letters, digits, `-`, `.` and `_`"),
+                Some(id) if !crate::change::ResourceKey::is_definition_id(id) => {
+                    self.refuse(key, "must be 1 to 64 letters, digits, `-`, `.` and `_`");
                 }
                 Some(id) => {
                     let is_same =

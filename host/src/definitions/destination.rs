@@ -104,13 +104,13 @@ impl Check<'_> {
             return Some(String::new());
         };
         match id.as_str() {
-            Some(id) if ResourceKey::is_id(id) => Some(id.to_owned()),
+            Some(id) if ResourceKey::is_definition_id(id) => Some(id.to_owned()),
             _ => {
                 let place = self.place("id");
                 self.refuse(
                     IssueCode::Value,
                     place,
-                    "must be 1 to 64 letters, digits, `-` and `.`",
+                    "must be 1 to 64 letters, digits, `-`, `.` and `_`",
                 );
                 None
             }

@@ -8,12 +8,12 @@
 
 use std::sync::Arc;
 
-use lakefeed_view::json::{self, Limits};
+use lakefeed_view::json::{self, Limits, top_level_members};
 use lakefeed_view::r4;
 use lakefeed_view::r4::check::{Issue, Unfit, check_resource};
 use uuid::Uuid;
 
-use crate::change::{Body, Matched, ResourceKey};
+use crate::change::{Body, BodyError, Matched, ResourceKey};
 use crate::log::{Action, Matcher, Precondition, Write};
 
 pub mod bundle;
@@ -131,7 +131,13 @@ impl Intake {
             Err(Unfit::R4(issues)) => issues,
             Err(Unfit::Json(error)) => return Err(error.into()),
         };
-        let body = checked_body(resource_type, text)?;
+        let body = match checked_body(resource_type, text) {
+            Err(Refusal::Body(BodyError::ResourceType)) => {
+                let typed = with_type(resource_type, text).ok_or(BodyError::ResourceType)?;
+                return self.check_as(on_invalid, resource_type, &typed);
+            }
+            checked => checked?,
+        };
         if on_invalid == OnInvalid::Refuse && !issues.is_empty() {
             return Err(Refusal::Invalid(issues));
         }
@@ -200,12 +206,28 @@ fn checked_body(resource_type: Option<&str>, text: &[u8]) -> Result<Body, Refusa
         body = Body::parse(&created_at::strip(text))?;
     }
     check_body_type(resource_type, &body)?;
-    match body.id() {
-        Some(id) if !ResourceKey::is_id(id) => Err(Refusal::Id {
-            resource_type: body.resource_type().to_owned(),
-        }),
-        _ => Ok(body),
+    if let Some(id) = body.id() {
+        check_id(body.resource_type(), id)?;
     }
+    Ok(body)
+}
+
+/// A text that passed the grammar and does not say its type, with the type that the request names, as Aidbox reads it. The
+/// type comes last, so that what is said of the text's lines and columns stays right.
+fn with_type(resource_type: Option<&str>, text: &[u8]) -> Option<Vec<u8>> {
+    let resource_type = resource_type.filter(|name| is_known_type(name))?;
+    let inner = text.trim_ascii_end().strip_suffix(b"}")?;
+    let mut members = 0;
+    for member in top_level_members(text) {
+        if member.key() == "resourceType" {
+            return None;
+        }
+        members += 1;
+    }
+    let comma = if members > 0 { "," } else { "" };
+    let mut typed = inner.to_vec();
+    typed.extend_from_slice(format!("{comma}\"resourceType\":\"{resource_type}\"}}").as_bytes());
+    Some(typed)
 }
 
 /// The key under which a resource is made: of the id that it brings, or of a new one.
@@ -216,12 +238,23 @@ pub fn new_key(body: &Body) -> Result<ResourceKey, Refusal> {
     }
 }
 
-/// The key of a type that is known and an id of FHIR's form.
+/// The key of a type that is known and an id of the form that its ids have.
 pub fn key(resource_type: &str, id: &str) -> Result<ResourceKey, Refusal> {
     known_type(resource_type)?;
+    check_id(resource_type, id)?;
     ResourceKey::new(resource_type, id).map_err(|_| Refusal::Id {
         resource_type: resource_type.to_owned(),
     })
+}
+
+/// Refuses an id that a type's resources cannot have: FHIR's have no `_`, those of this host's own types may.
+fn check_id(resource_type: &str, id: &str) -> Result<(), Refusal> {
+    match ResourceKey::is_id(id) || (is_own_type(resource_type) && ResourceKey::is_definition_id(id)) {
+        true => Ok(()),
+        false => Err(Refusal::Id {
+            resource_type: resource_type.to_owned(),
+        }),
+    }
 }
 
 /// Refuses a type that neither FHIR R4 nor this host has.

@@ -10,9 +10,9 @@ fn intake() -> Intake {
 
 const ODD: &str = r#"{"resourceType":"Patient","id":"p","birthDate":"Secret","nme":"Secret"}"#;
 
-/// The type that a request names, but for a text of a type that none could name.
+/// The type that a request names, but for a text of a type that none could name, or of no type.
 fn wanted(text: &str) -> Option<&'static str> {
-    (!text.contains("HumanName")).then_some("Patient")
+    (text.contains("resourceType") && !text.contains("HumanName")).then_some("Patient")
 }
 
 /// `taken`, or why not.
@@ -75,6 +75,41 @@ fn what_is_wrong_otherwise_is_refused_in_either_case() {
     }
     let long = format!(r#"{{"resourceType":"Patient","x":"{}"}}"#, "x".repeat(1000));
     assert!(said(intake().check(None, long.as_bytes())).contains("INTAKE-001"));
+}
+
+#[test]
+fn a_text_without_a_type_is_of_the_type_that_the_request_names() {
+    for (text, typed) in [
+        (r#"{"id":"p"} "#, r#"{"id":"p","resourceType":"Patient"}"#),
+        ("{ }", r#"{"resourceType":"Patient"}"#),
+    ] {
+        let [given, said] = [text, typed].map(|text| {
+            let body = intake().check(Some("Patient"), text.as_bytes()).unwrap();
+            let key = ResourceKey::new("Patient", "p").unwrap();
+            body.stamped(&key, crate::change::Sequence(1), crate::change::Timestamp(0))
+        });
+        assert_eq!(given, said);
+    }
+    let odd = "{\n  \"id\": \"p\", \"nme\": 1 }";
+    let refused = said(intake().check(Some("Patient"), odd.as_bytes()));
+    assert!(refused.contains("`Patient.nme`"), "{refused}");
+    for (wanted, text) in [
+        (Some("Patient"), r#"{"resourceType":7}"#),
+        (Some("HumanName"), r#"{"id":"p"}"#),
+        (None, r#"{"id":"p"}"#),
+    ] {
+        let refused = said(intake().check(wanted, text.as_bytes()));
+        assert!(refused.contains("INTAKE-003"), "{refused}");
+    }
+}
+
+#[test]
+fn only_the_ids_of_definitions_may_have_an_underscore() {
+    let id = |resource_type: &str, id: &str| key(resource_type, id).is_ok();
+    assert!(id("ViewDefinition", "patient_flat") && id("AidboxSubscriptionTopic", "a_b"));
+    assert!(!id("Patient", "patient_flat") && !id("ViewDefinition", "a/b"));
+    let view = r#"{"resourceType":"ViewDefinition","id":"patient_flat"}"#;
+    assert_eq!(said(intake().check(None, view.as_bytes())), "taken");
 }
 
 #[test]

@@ -272,8 +272,10 @@ async fn unknown_type_is_404_in_the_path_and_422_in_the_body() {
         .ask("POST /fhir/Patient", r#"{"resourceType":"Encounter"}"#)
         .await;
     assert_eq!(other.outcome(), "422 invalid Patient.resourceType");
-    let none = host.ask("POST /fhir/Patient", "{}").await;
+    let none = host.ask("POST /fhir/Patient", r#"{"resourceType":7}"#).await;
     assert!(none.outcome().ends_with("resourceType"), "{}", none.text());
+    // A body that names no type is of the path's.
+    assert_eq!(host.ask("POST /fhir/Patient", "{}").await.status, 201);
     host.stop().await;
 }
 

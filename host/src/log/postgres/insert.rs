@@ -89,8 +89,8 @@ pub(super) async fn look_up(
     })
 }
 
-/// Adds an array of types or ids as it is written in a text. They hold letters, digits, `-` and `.` only; the quotes
-/// keep one that is called `null` from being none.
+/// Adds an array of types or ids as it is written in a text. They hold letters, digits, `-`, `.` and `_` only; the
+/// quotes keep one that is called `null` from being none.
 fn add_list<'k>(script: &mut String, names: impl Iterator<Item = &'k str>) {
     script.push('{');
     for (at, name) in names.enumerate() {
