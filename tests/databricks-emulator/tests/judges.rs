@@ -1,4 +1,4 @@
-//! The vendor's own clients, and a reader of Delta tables that shares no code with ours, judge the emulator.
+//! The vendor's own clients, and two readers of Delta tables that share no code with the writer, judge the emulator.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{PATIENTS, Site, rows_of, skipped};
 
 fn checkout() -> PathBuf {
@@ -67,43 +67,122 @@ async fn the_vendors_clients_set_up_and_use_a_workspace() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_reader_reads_the_tables() {
-    let Some(python) = python("duckdb, duckdb_extensions, pytz") else {
-        return;
-    };
-    let site = Site::new().await;
-    let rows = json!([{"id": "p-1", "ts": 1_775_037_600_123_456_i64, "birth_date": 7319, "is_deleted": 0}]);
-    site.insert(PATIENTS, rows).await.ok();
-    site.emulator.flush().await.unwrap();
-    rows_of(
-        &site
-            .sql(&format!("ALTER TABLE {PATIENTS} ADD COLUMNS (city STRING)"))
-            .await,
-    );
-    let insert = format!("INSERT INTO {PATIENTS} (id, city, is_deleted) VALUES ('p-2', 'it\\'s', 1)");
-    rows_of(&site.sql(&insert).await);
+/// What a reader makes of a table: its rows as texts.
+async fn read(python: &Path, script: &Path, site: &Site, table: &str, sql: &str) -> Value {
     let mut command = Command::new(python);
     command
-        .arg(checkout().join("tests/judges/read_delta.py"))
-        .arg(site.emulator.table_folder(PATIENTS).unwrap())
-        .arg("SELECT id, ts, birth_date, city, is_deleted FROM t ORDER BY id");
+        .arg(script)
+        .arg(site.emulator.table_folder(table).unwrap())
+        .arg(sql);
     let ended = run(command).await;
     assert!(
         ended.status.success(),
-        "{}",
+        "{}: {}",
+        script.display(),
         String::from_utf8_lossy(&ended.stderr)
     );
-    let read: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
-    let rows = read[1].as_array().unwrap();
-    assert_eq!(rows.len(), 2, "{read}");
-    assert_eq!(rows[0][0], "p-1");
+    let mut told: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    told[1].take()
+}
+
+const TABLE: &str = "aidbox_export.fhir.judged";
+const COLUMNS: &str = "id INT NOT NULL, s STRING, b BOOLEAN, l BIGINT, d DOUBLE, n DECIMAL(10,2), day DATE, ts TIMESTAMP, bin \
+                       BINARY, a ARRAY<INT>, m MAP<STRING, INT>";
+/// More than make Delta write a checkpoint of its log.
+const COMMITS: i64 = 95;
+
+/// Rows of every type by every way into a table, and more commits than a log goes without a checkpoint.
+async fn write_rows(site: &Site) {
+    let by_rest = json!([
+        {"id": 1, "s": "it's \\ \"x\"\n😀", "b": true, "l": 9_007_199_254_740_993_i64, "d": 0.1, "n": "19.50", "day": 7319,
+         "ts": 1_775_037_600_123_456_i64, "bin": "AP8=", "a": [7, null], "m": {"k": 5}},
+        {"id": 2},
+    ]);
+    site.insert(TABLE, by_rest).await.ok();
+    site.emulator.flush().await.unwrap();
+    let literals = r#"3, 'it\'s \\ "x"\n😀', TRUE, 9007199254740993, 0.1D, 19.50BD, DATE'1990-01-15', TIMESTAMP'2026-04-01T10:00:00.123456Z', X'00FF', array(7, NULL), map('k', 5)"#;
+    for sql in [
+        format!("INSERT INTO {TABLE} VALUES ({literals})"),
+        format!("ALTER TABLE {TABLE} ADD COLUMNS (city STRING)"),
+        format!("INSERT INTO {TABLE} (id, city) VALUES (4, 'Bonn')"),
+        format!("INSERT INTO {TABLE} (id, s, city) SELECT id + 1, s, 'Ulm' FROM {TABLE} WHERE id = 4"),
+        format!(
+            "MERGE INTO {TABLE} t USING (SELECT 5 AS id UNION ALL SELECT 6) s ON t.id = s.id WHEN NOT MATCHED THEN INSERT \
+             (id, city) VALUES (s.id, 'Jena')"
+        ),
+    ] {
+        rows_of(&site.sql(&sql).await);
+    }
+    for id in 0..COMMITS {
+        rows_of(
+            &site
+                .sql(&format!("INSERT INTO {TABLE} (id) VALUES ({})", 1000 + id))
+                .await,
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_readers_that_share_no_code_with_the_writer_read_what_was_written() {
+    let Some(python) = python("duckdb, duckdb_extensions, pytz, chdb") else {
+        return;
+    };
+    let site = Site::with_tables(&[("judged", COLUMNS)]).await;
+    write_rows(&site).await;
+    let log = site.emulator.table_folder(TABLE).unwrap().join("_delta_log");
+    let mut entries = std::fs::read_dir(log).unwrap();
     assert!(
-        rows[0][1]
-            .as_str()
+        entries.any(|entry| entry
             .unwrap()
-            .starts_with("2026-04-01 10:00:00.123456"),
-        "{read}"
+            .path()
+            .to_string_lossy()
+            .ends_with(".checkpoint.parquet")),
+        "the log has no checkpoint"
     );
-    assert_eq!((&rows[1][3], &rows[1][4]), (&json!("it's"), &json!("1")));
+    let duckdb = checkout().join("tests/judges/read_delta.py");
+    let clickhouse = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/read_clickhouse.py");
+    let filled = |id: &str| {
+        json!([
+            id,
+            "it's \\ \"x\"\n😀",
+            "True",
+            "9007199254740993",
+            "0.1",
+            "19.50",
+            "1990-01-15",
+            "1775037600123456",
+            "00FF",
+            "7",
+            "5",
+            null
+        ])
+    };
+    let bare = |id: &str, city: Value| {
+        json!([
+            id, null, null, null, null, null, null, null, null, null, null, city
+        ])
+    };
+    let expected = json!([
+        filled("1"),
+        bare("2", Value::Null),
+        filled("3"),
+        bare("4", json!("Bonn")),
+        bare("5", json!("Ulm")),
+        bare("6", json!("Jena")),
+    ]);
+    let ids: i64 = (0..COMMITS).map(|id| 1000 + id).sum();
+    let totals = json!([[(COMMITS + 6).to_string(), (ids + 21).to_string()]]);
+    for (script, micros) in [
+        (&duckdb, "epoch_us(ts)"),
+        (&clickhouse, "toUnixTimestamp64Micro(ts)"),
+    ] {
+        let rows = format!(
+            "SELECT id, s, b, l, d, n, day, {micros}, hex(bin), a[1], m['k'], city FROM t WHERE id < 10 ORDER BY id"
+        );
+        let told = read(&python, script, &site, TABLE, &rows).await;
+        assert_eq!(told, expected, "{}", script.display());
+        let sums = "SELECT count(*), sum(id) FROM t";
+        let told = read(&python, script, &site, TABLE, sums).await;
+        assert_eq!(told, totals, "{}", script.display());
+    }
 }

@@ -6,6 +6,8 @@ mod support;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use databricks_emulator::{Fault, Setting};
 use serde_json::json;
 use support::{PATIENTS, Site, details};
@@ -165,6 +167,39 @@ async fn a_token_expires_by_the_clock_and_by_the_switch() {
         .await
         .ok();
     assert_eq!(answer["expires_in"], 60);
+}
+
+/// What the middle of a token says.
+fn said(token: &str) -> serde_json::Value {
+    let body = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_says_until_when_and_for_what_it_is() {
+    let site = Site::new().await;
+    let now = site.emulator.clock().now_ms() / 1000;
+    let (plain, zerobus) = (
+        said(&site.plain_token().await),
+        said(&site.zerobus_token(PATIENTS).await),
+    );
+    for claims in [&plain, &zerobus] {
+        let left = claims["exp"].as_i64().unwrap() - now;
+        assert!((3590..=3610).contains(&left), "{claims}");
+    }
+    assert_eq!(
+        (&plain["kind"], &zerobus["kind"]),
+        (&json!("plain"), &json!("zerobus"))
+    );
+    assert_eq!(zerobus["table"], PATIENTS);
+}
+
+#[tokio::test]
+async fn a_token_of_one_table_is_refused_for_another() {
+    let site = Site::with_tables(&[("other", "id STRING")]).await;
+    let token = site.zerobus_token("aidbox_export.fhir.other").await;
+    let refused = site.insert_with(&token, PATIENTS, r#"[{"id":"p-1"}]"#).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Statements: states and waiting, results, Spark's SQL and Spark's refusals.
+//! Statements: states and waiting, the shapes of results, parameters, what is refused before it runs.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use databricks_emulator::{Fault, Setting};
 use serde_json::{Value, json};
-use support::{PATIENTS, Site, class_of, rows_of};
+use support::{PATIENTS, Site, rows_of};
 
 const STATEMENTS: &str = "/api/2.0/sql/statements";
 
@@ -119,6 +119,80 @@ async fn a_statement_can_be_cancelled_and_any_id_too() {
 }
 
 #[tokio::test]
+async fn a_statement_that_takes_long_is_running_until_it_ends_or_is_cancelled() {
+    let site = Site::new().await;
+    let slow = |milliseconds| Setting {
+        times: Some(1),
+        ..Setting::milliseconds(milliseconds)
+    };
+    let insert = format!("INSERT INTO {PATIENTS} (id) VALUES ('late')");
+    for (milliseconds, cancels) in [(600, false), (60_000, true)] {
+        site.emulator
+            .faults()
+            .set(Fault::SlowStatement, slow(milliseconds));
+        let body = submission(&site, &insert, json!({"wait_timeout": "0s"}));
+        let told = site.client("POST", STATEMENTS, Some(body)).await.ok();
+        let path = format!("{STATEMENTS}/{}", told["statement_id"].as_str().unwrap());
+        let mut states = Vec::new();
+        let start = Instant::now();
+        while states
+            .last()
+            .is_none_or(|state| state == "PENDING" || state == "RUNNING")
+        {
+            assert!(start.elapsed() < Duration::from_secs(20), "{states:?}");
+            let told = site.client("GET", &path, None).await.ok();
+            states.push(told["status"]["state"].as_str().unwrap().to_owned());
+            if cancels && states.last().is_some_and(|state| state == "RUNNING") {
+                site.client("POST", &format!("{path}/cancel"), None).await.ok();
+            }
+        }
+        assert!(states.iter().any(|state| state == "RUNNING"), "{states:?}");
+        let expected = if cancels { "CANCELED" } else { "SUCCEEDED" };
+        assert_eq!(states.last().map(String::as_str), Some(expected));
+    }
+    assert_eq!(
+        site.count(PATIENTS).await,
+        1,
+        "what was cancelled in time did nothing"
+    );
+}
+
+#[tokio::test]
+async fn the_answer_waits_as_long_as_it_may_and_the_statement_goes_on() {
+    let site = Site::new().await;
+    site.emulator
+        .faults()
+        .set(Fault::SlowStatement, Setting::milliseconds(6_000));
+    let body = submission(&site, "SELECT 1", json!({"wait_timeout": "5s"}));
+    let start = Instant::now();
+    let told = site.client("POST", STATEMENTS, Some(body)).await.ok();
+    assert!(start.elapsed() >= Duration::from_secs(5));
+    assert_eq!(told["status"], json!({"state": "RUNNING"}));
+    assert!(told.get("manifest").is_none() && told.get("result").is_none());
+}
+
+#[tokio::test]
+async fn no_rows_and_no_columns_have_the_recorded_shapes() {
+    let site = Site::new().await;
+    let told = site.sql(&format!("SELECT id FROM {PATIENTS}")).await;
+    let manifest = json!({
+        "format": "JSON_ARRAY",
+        "schema": {"column_count": 1, "columns": [
+            {"name": "id", "type_text": "STRING", "type_name": "STRING", "position": 0},
+        ]},
+        "total_chunk_count": 0,
+        "total_row_count": 0,
+        "truncated": false,
+    });
+    assert_eq!((&told["manifest"], &told["result"]), (&manifest, &json!({})));
+    let told = site
+        .sql(&format!("ALTER TABLE {PATIENTS} ADD COLUMNS (city STRING)"))
+        .await;
+    assert_eq!(told["manifest"]["schema"], json!({"column_count": 0}));
+    assert_eq!(told["result"], json!({}));
+}
+
+#[tokio::test]
 async fn a_request_that_is_wrong_is_refused_in_the_recorded_words() {
     let site = Site::new().await;
     for (more, status, code, message) in [
@@ -184,6 +258,26 @@ async fn a_request_that_is_wrong_is_refused_in_the_recorded_words() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_body_or_with_too_many_parameters_is_refused() {
+    let site = Site::new().await;
+    let empty = site.client("POST", STATEMENTS, None).await;
+    assert_eq!(
+        (empty.status, &empty.json()["error_code"]),
+        (400, &json!("BAD_REQUEST"))
+    );
+    let parameters = |count: usize, length: usize| {
+        let value = "x".repeat(length);
+        let all = (0..count).map(|at| json!({"name": format!("p{at}"), "value": value}));
+        json!({"parameters": all.collect::<Vec<_>>(), "wait_timeout": "50s"})
+    };
+    for (count, length, status) in [(255, 10, 200), (256, 10, 400), (2, 600_000, 400)] {
+        let body = submission(&site, "SELECT :p0", parameters(count, length));
+        let answer = site.client("POST", STATEMENTS, Some(body)).await;
+        assert_eq!(answer.status, status, "{count} of {length}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_not_use_the_warehouse_is_refused() {
     let site = Site::bare().await;
     let refused = site
@@ -216,371 +310,6 @@ async fn many_rows_come_in_chunks() {
         site.client("GET", &beyond, None).await.message(),
         "The chunk_index 2 is out of bounds."
     );
-}
-
-const TYPES: &str = "s STRING, b BOOLEAN, i INT, l BIGINT, f FLOAT, d DOUBLE, n DECIMAL(10,2), day DATE, ts TIMESTAMP, bin \
-                     BINARY, a ARRAY<INT>, m MAP<STRING, INT>";
-
-#[tokio::test]
-async fn every_type_is_written_and_read_back() {
-    let site = Site::with_tables(&[("types", TYPES)]).await;
-    let table = "aidbox_export.fhir.types";
-    let insert = format!(
-        r"INSERT INTO {table} VALUES ('it\'s \\ a ''quote''\n\0😀 \'); DROP TABLE t; --', TRUE, -7, 9007199254740993, 1.5F, 1.6777216E7D, 1.5BD, DATE'1990-01-15', TIMESTAMP'2024-01-02T03:04:05.123456Z', X'00FF', array(1, NULL), map('k', 1)), (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
-    );
-    rows_of(&site.admin_sql(&insert).await);
-    let told = site
-        .admin_sql(&format!("SELECT * FROM {table} ORDER BY i NULLS LAST"))
-        .await;
-    let names: Vec<&str> = told["manifest"]["schema"]["columns"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|column| column["type_name"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "STRING",
-            "BOOLEAN",
-            "INT",
-            "LONG",
-            "FLOAT",
-            "DOUBLE",
-            "DECIMAL",
-            "DATE",
-            "TIMESTAMP",
-            "BINARY",
-            "ARRAY",
-            "MAP"
-        ]
-    );
-    let rows = rows_of(&told);
-    assert_eq!(
-        rows[0],
-        json!([
-            "it's \\ a 'quote'\n\0😀 '); DROP TABLE t; --",
-            "true",
-            "-7",
-            "9007199254740993",
-            "1.5",
-            "1.6777216E7",
-            "1.50",
-            "1990-01-15",
-            "2024-01-02T03:04:05.123Z",
-            "AP8=",
-            "[\"1\",null]",
-            "{\"k\":\"1\"}",
-        ])
-    );
-    assert!(rows[1].as_array().unwrap().iter().all(Value::is_null));
-    let micros =
-        format!("SELECT unix_micros(ts), CAST(ts AS STRING), CAST(d AS STRING) FROM {table} WHERE i = -7");
-    assert_eq!(
-        rows_of(&site.admin_sql(&micros).await),
-        json!([["1704164645123456", "2024-01-02 03:04:05.123456", "1.6777216E7"]])
-    );
-}
-
-#[tokio::test]
-async fn the_documents_own_queries_run() {
-    let site = Site::new().await;
-    let insert = format!(
-        "INSERT INTO {PATIENTS} (id, ts, gender, is_deleted) VALUES ('p-1', TIMESTAMP'2026-04-01T10:00:00Z', 'male', 0), \
-         ('p-1', TIMESTAMP'2026-04-02T08:00:00Z', 'other', 0), ('p-2', TIMESTAMP'2026-04-01T10:00:00Z', 'male', 0), \
-         ('p-2', TIMESTAMP'2026-04-03T10:00:00Z', 'male', 1)"
-    );
-    rows_of(&site.sql(&insert).await);
-    let latest = site
-        .sql(&format!(
-            "SELECT * EXCEPT(rn) FROM (\n  SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY ts DESC) AS rn\n  FROM \
-             {PATIENTS}\n)\nWHERE rn = 1 AND is_deleted = 0;"
-        ))
-        .await;
-    let rows = rows_of(&latest);
-    assert_eq!(rows.as_array().unwrap().len(), 1);
-    assert_eq!((&rows[0][0], &rows[0][3]), (&json!("p-1"), &json!("other")));
-    assert_eq!(latest["manifest"]["schema"]["column_count"], 8);
-}
-
-#[tokio::test]
-async fn a_statement_that_fails_has_sparks_class() {
-    let site = Site::with_tables(&[("strict", "id STRING NOT NULL, n INT")]).await;
-    let strict = "aidbox_export.fhir.strict";
-    for (sql, class, state) in [
-        ("SELCT 1".to_owned(), "PARSE_SYNTAX_ERROR", "42601"),
-        ("SELECT 1 FROM".to_owned(), "PARSE_SYNTAX_ERROR", "42601"),
-        (String::new(), "PARSE_EMPTY_STATEMENT", "42617"),
-        (
-            "SELECT * FROM aidbox_export.fhir.nosuch".to_owned(),
-            "TABLE_OR_VIEW_NOT_FOUND",
-            "42P01",
-        ),
-        (
-            "SELECT * FROM nosuch.s.t".to_owned(),
-            "TABLE_OR_VIEW_NOT_FOUND",
-            "42P01",
-        ),
-        (
-            format!("SELECT nosuch FROM {strict}"),
-            "UNRESOLVED_COLUMN.WITH_SUGGESTION",
-            "42703",
-        ),
-        (
-            format!("INSERT INTO {strict} (id, nosuch) VALUES ('a', 1)"),
-            "UNRESOLVED_COLUMN.WITH_SUGGESTION",
-            "42703",
-        ),
-        (
-            format!("INSERT INTO {strict} VALUES ('a')"),
-            "DELTA_INSERT_COLUMN_ARITY_MISMATCH",
-            "42802",
-        ),
-        (
-            format!("INSERT INTO {strict} (id) VALUES ('a', 1)"),
-            "INSERT_COLUMN_ARITY_MISMATCH.TOO_MANY_DATA_COLUMNS",
-            "21S01",
-        ),
-        (
-            format!("INSERT INTO {strict} VALUES (NULL, 1)"),
-            "DELTA_NOT_NULL_CONSTRAINT_VIOLATED",
-            "23502",
-        ),
-        (
-            format!("INSERT INTO {strict} (n) VALUES (1)"),
-            "DELTA_NOT_NULL_CONSTRAINT_VIOLATED",
-            "23502",
-        ),
-        (
-            format!("INSERT INTO {strict} VALUES ('a', 3000000000)"),
-            "CAST_OVERFLOW_IN_TABLE_INSERT",
-            "22003",
-        ),
-        (
-            format!("INSERT INTO {strict} VALUES ('a', CAST('x' AS INT))"),
-            "CAST_INVALID_INPUT",
-            "22018",
-        ),
-        (
-            "SELECT CAST('x' AS INT)".to_owned(),
-            "CAST_INVALID_INPUT",
-            "22018",
-        ),
-        ("SELECT 1 / 0".to_owned(), "DIVIDE_BY_ZERO", "22012"),
-        (
-            format!("CREATE TABLE {strict} (id STRING)"),
-            "TABLE_OR_VIEW_ALREADY_EXISTS",
-            "42P07",
-        ),
-        (
-            "CREATE TABLE aidbox_export.fhir.x (a INT, A INT)".to_owned(),
-            "DELTA_DUPLICATE_COLUMNS_FOUND",
-            "42711",
-        ),
-        (
-            format!("ALTER TABLE {strict} ADD COLUMNS (N STRING)"),
-            "FIELD_ALREADY_EXISTS",
-            "42710",
-        ),
-        (
-            "DROP SCHEMA aidbox_export.nosuch".to_owned(),
-            "SCHEMA_NOT_FOUND",
-            "42704",
-        ),
-        ("SELECT :x".to_owned(), "UNBOUND_SQL_PARAMETER", "42P02"),
-    ] {
-        let told = site.admin_sql(&sql).await;
-        assert_eq!(class_of(&told), (class.to_owned(), state.to_owned()), "{sql}");
-        assert_eq!(told["status"]["error"]["error_code"], "BAD_REQUEST");
-    }
-    assert_eq!(
-        site.admin_sql(&format!("SELECT id FROM {strict}")).await["result"],
-        json!({})
-    );
-}
-
-#[tokio::test]
-async fn a_missing_grant_is_told_by_name_and_a_hidden_schema_is_not_found() {
-    let site = Site::with_tables(&[("other", "id STRING")]).await;
-    let client = site.emulator.options().client_id.clone();
-    rows_of(
-        &site
-            .admin_sql(&format!(
-                "REVOKE SELECT, MODIFY ON TABLE {PATIENTS} FROM `{client}`"
-            ))
-            .await,
-    );
-    for sql in [
-        format!("SELECT * FROM {PATIENTS}"),
-        format!("INSERT INTO {PATIENTS} (id) VALUES ('x')"),
-    ] {
-        let told = site.sql(&sql).await;
-        assert_eq!(class_of(&told).0, "INSUFFICIENT_PERMISSIONS", "{sql}");
-        let message = told["status"]["error"]["message"].as_str().unwrap();
-        assert!(
-            message.contains("on Table 'aidbox_export.fhir.patients'"),
-            "{message}"
-        );
-    }
-    rows_of(
-        &site
-            .admin_sql(&format!(
-                "REVOKE USE SCHEMA ON SCHEMA aidbox_export.fhir FROM `{client}`"
-            ))
-            .await,
-    );
-    assert_eq!(
-        class_of(&site.sql(&format!("SELECT * FROM {PATIENTS}")).await).0,
-        "TABLE_OR_VIEW_NOT_FOUND"
-    );
-    let ddl = site.sql("CREATE SCHEMA aidbox_export.mine").await;
-    assert_eq!(class_of(&ddl).0, "INSUFFICIENT_PERMISSIONS");
-}
-
-#[tokio::test]
-async fn the_information_schema_shows_what_the_caller_may_see() {
-    let site = Site::with_tables(&[("other", "id STRING, n DECIMAL(10,2) NOT NULL")]).await;
-    let client = site.emulator.options().client_id.clone();
-    rows_of(
-        &site
-            .admin_sql(&format!(
-                "REVOKE SELECT, MODIFY ON TABLE {PATIENTS} FROM `{client}`"
-            ))
-            .await,
-    );
-    let columns = "SELECT column_name, ordinal_position, is_nullable, full_data_type, data_type, numeric_precision FROM \
-                   aidbox_export.information_schema.columns WHERE table_schema = 'fhir' AND table_name = 'other' ORDER BY \
-                   ordinal_position";
-    assert_eq!(
-        site.rows(columns).await,
-        json!([
-            ["id", "0", "YES", "string", "STRING", null],
-            ["n", "1", "NO", "decimal(10,2)", "DECIMAL", "10"]
-        ])
-    );
-    let tables = "SELECT table_name FROM aidbox_export.information_schema.tables";
-    assert_eq!(site.rows(tables).await, json!([["other"]]));
-    let schemata = "SELECT schema_name FROM aidbox_export.information_schema.schemata ORDER BY schema_name";
-    assert_eq!(site.rows(schemata).await, json!([["fhir"], ["fhir_staging"]]));
-    assert_eq!(
-        site.rows("SHOW TABLES IN aidbox_export.fhir").await,
-        json!([["fhir", "other", "false"]])
-    );
-    let described = site.rows("DESCRIBE TABLE aidbox_export.fhir.other").await;
-    assert_eq!(
-        described,
-        json!([["id", "string", null], ["n", "decimal(10,2)", null]])
-    );
-    let detail = site.rows("DESCRIBE DETAIL aidbox_export.fhir.other").await;
-    assert_eq!(
-        (&detail[0][0], &detail[0][2]),
-        (&json!("delta"), &json!("aidbox_export.fhir.other"))
-    );
-}
-
-#[tokio::test]
-async fn a_merge_inserts_what_is_not_there_and_nothing_twice() {
-    let site = Site::new().await;
-    let token = site.plain_token().await;
-    for sql in [
-        "CREATE TABLE aidbox_export.fhir_staging.s (id STRING, gender STRING, extra INT) USING DELTA LOCATION \
-         's3://lakefeed-staging/staging/patients/'"
-            .to_owned(),
-        "INSERT INTO aidbox_export.fhir_staging.s VALUES ('p-1', 'male', 1), ('p-2', 'female', 2)".to_owned(),
-        format!("INSERT INTO {PATIENTS} (id, gender, is_deleted) VALUES ('p-1', 'other', 0)"),
-    ] {
-        rows_of(&site.sql_as(&token, &sql).await);
-    }
-    let merge = format!(
-        "MERGE INTO {PATIENTS} AS t USING aidbox_export.fhir_staging.s AS s ON t.id = s.id WHEN NOT MATCHED THEN INSERT \
-         (id, gender, is_deleted) VALUES (s.id, s.gender, 0)"
-    );
-    assert_eq!(site.rows(&merge).await, json!([["1", "0", "0", "1"]]));
-    assert_eq!(site.rows(&merge).await, json!([["0", "0", "0", "0"]]));
-    let rows = site
-        .rows(&format!(
-            "SELECT id, gender, is_deleted FROM {PATIENTS} ORDER BY id"
-        ))
-        .await;
-    assert_eq!(rows, json!([["p-1", "other", "0"], ["p-2", "female", "0"]]));
-    let star = format!(
-        "MERGE INTO {PATIENTS} t USING aidbox_export.fhir_staging.s s ON t.id = s.id WHEN NOT MATCHED THEN INSERT *"
-    );
-    assert_eq!(
-        class_of(&site.sql(&star).await),
-        ("DELTA_MERGE_UNRESOLVED_EXPRESSION".to_owned(), "42601".to_owned())
-    );
-    rows_of(&site.sql("DROP TABLE aidbox_export.fhir_staging.s").await);
-    let again = "CREATE TABLE aidbox_export.fhir_staging.s (id STRING, other INT) USING DELTA LOCATION \
-                 's3://lakefeed-staging/staging/patients/'";
-    assert_eq!(
-        class_of(&site.sql(again).await).0,
-        "DELTA_CREATE_TABLE_SCHEME_MISMATCH"
-    );
-    let over_root = again.replace("staging/patients/", "staging/");
-    assert_eq!(
-        class_of(&site.sql(&over_root).await).0,
-        "INVALID_PARAMETER_VALUE.LOCATION_OVERLAP"
-    );
-    let outside = again.replace("lakefeed-staging/", "elsewhere/");
-    assert_eq!(
-        class_of(&site.sql(&outside).await).0,
-        "NO_PARENT_EXTERNAL_LOCATION_FOR_PATH"
-    );
-}
-
-#[tokio::test]
-async fn columns_with_capitals_are_found_in_any_case() {
-    let site = Site::with_tables(&[("mixed", "Id STRING, birthDate DATE")]).await;
-    let mixed = "aidbox_export.fhir.mixed";
-    rows_of(
-        &site
-            .admin_sql(&format!(
-                "INSERT INTO {mixed} (ID, BIRTHDATE) VALUES ('a', DATE'2024-01-02')"
-            ))
-            .await,
-    );
-    let told = site
-        .admin_sql(&format!(
-            "SELECT id, `BirthDate` FROM {mixed} WHERE birthdate = DATE'2024-01-02'"
-        ))
-        .await;
-    assert_eq!(rows_of(&told), json!([["a", "2024-01-02"]]));
-}
-
-#[tokio::test]
-async fn rows_come_from_queries_too() {
-    let site = Site::with_tables(&[("copies", "id STRING, n INT")]).await;
-    let copies = "aidbox_export.fhir.copies";
-    rows_of(
-        &site
-            .admin_sql(&format!("INSERT INTO {copies} VALUES (concat('a', 'b'), 1 + 1)"))
-            .await,
-    );
-    rows_of(
-        &site
-            .admin_sql(&format!("INSERT INTO {copies} (id) SELECT id FROM {copies}"))
-            .await,
-    );
-    let rows = rows_of(
-        &site
-            .admin_sql(&format!("SELECT id, n FROM {copies} ORDER BY n NULLS LAST"))
-            .await,
-    );
-    assert_eq!(rows, json!([["ab", "2"], ["ab", null]]));
-    let made = site
-        .admin_sql(&format!(
-            "CREATE TABLE aidbox_export.fhir.made AS SELECT id, n FROM {copies}"
-        ))
-        .await;
-    assert_eq!(made["status"]["state"], "SUCCEEDED", "{made}");
-    assert_eq!(made["result"], json!({}));
-    let count = rows_of(
-        &site
-            .admin_sql("SELECT count(*) FROM aidbox_export.fhir.made")
-            .await,
-    );
-    assert_eq!(count, json!([["2"]]));
 }
 
 #[tokio::test]

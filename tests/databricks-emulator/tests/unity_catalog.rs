@@ -270,6 +270,57 @@ async fn credentials_are_refused_without_the_toggle_and_without_the_grant() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_who_what_and_which_request() {
+    let site = Site::new().await;
+    let body = json!({"table_id": staged(&site).await, "operation": "READ"});
+    let denied = Setting {
+        privilege: Some("EXTERNAL USE SCHEMA".to_owned()),
+        ..Setting::default()
+    };
+    site.emulator.faults().set(Fault::DeniedGrant, denied);
+    let told = site
+        .client("POST", &format!("{UC}/temporary-table-credentials"), Some(body))
+        .await;
+    let body = told.json();
+    assert_eq!(
+        (told.status, &body["error_code"]),
+        (403, &json!("PERMISSION_DENIED"))
+    );
+    let (why, which) = (&body["details"][0], &body["details"][1]);
+    assert_eq!(why["@type"], "type.googleapis.com/google.rpc.ErrorInfo");
+    assert_eq!(why["domain"], "unity-catalog.databricks.com");
+    assert_eq!(
+        why["metadata"],
+        json!({
+            "principalName": site.emulator.options().client_id,
+            "resourceType": "Schema",
+            "resourceName": "aidbox_export.fhir_staging",
+        })
+    );
+    assert_eq!(which["@type"], "type.googleapis.com/google.rpc.RequestInfo");
+    assert!(uuid_like(&which["request_id"]));
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request_and_the_workspace() {
+    let site = Site::new().await;
+    let workspace = site.emulator.options().workspace_id.to_string();
+    for (path, status) in [
+        (format!("{UC}/tables/{PATIENTS}"), 200),
+        (format!("{UC}/tables/aidbox_export.fhir.nosuch"), 404),
+        (format!("{UC}/nosuch"), 404),
+        ("/api/2.0/sql/nosuch".to_owned(), 404),
+        ("/oidc/.well-known/oauth-authorization-server".to_owned(), 200),
+        (format!("/zerobus/v1/tables/{PATIENTS}/insert"), 404),
+    ] {
+        let told = site.client("GET", &path, None).await;
+        assert_eq!(told.status, status, "{path}");
+        assert_eq!(told.headers["x-databricks-org-id"], workspace, "{path}");
+        assert_eq!(told.headers["x-request-id"].len(), 36, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_managed_table_is_lent_for_reading_only() {
     let site = Site::new().await;
     let client = site.emulator.options().client_id.clone();

@@ -106,6 +106,47 @@ async fn a_request_over_ten_mebibytes_is_refused() {
 }
 
 #[tokio::test]
+async fn a_record_over_ten_mebibytes_is_refused_and_one_below_is_not() {
+    let site = Site::new().await;
+    let record = |length: usize| json!([{"id": "p-1", "gender": "x".repeat(length)}]);
+    let refused = site.insert(PATIENTS, record(10 << 20)).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.message().contains("10485760"), "{}", refused.text);
+    assert_eq!(site.insert(PATIENTS, record((10 << 20) - 100)).await.status, 200);
+    site.until_count(PATIENTS, 1).await;
+}
+
+#[tokio::test]
+async fn one_bare_object_is_refused_unless_the_switch_takes_it() {
+    let site = Site::new().await;
+    assert_eq!(site.insert(PATIENTS, row("p-1")).await.status, 400);
+    site.emulator.faults().set(Fault::BareObject, Setting::default());
+    assert_eq!(site.insert(PATIENTS, row("p-2")).await.ok(), json!({}));
+    site.emulator.flush().await.unwrap();
+    let ids = site.rows(&format!("SELECT id FROM {PATIENTS}")).await;
+    assert_eq!(ids, json!([["p-2"]]));
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused() {
+    let site = Site::new().await;
+    let token = site.zerobus_token(PATIENTS).await;
+    let refused = site
+        .http
+        .post(format!(
+            "{}/zerobus/v1/tables/{PATIENTS}/insert",
+            site.emulator.url()
+        ))
+        .bearer_auth(&token)
+        .header("content-encoding", "gzip")
+        .body("[]")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 400);
+}
+
+#[tokio::test]
 async fn a_table_in_default_storage_is_refused_unless_the_switch_is_off() {
     let site = Site::new().await;
     let client = site.emulator.options().client_id.clone();
@@ -136,6 +177,25 @@ async fn a_table_in_default_storage_is_refused_unless_the_switch_is_off() {
         .faults()
         .set(Fault::DefaultStorage, Setting::disabled());
     assert_eq!(site.insert("plain.s.t", json!([{"id": "1"}])).await.status, 200);
+}
+
+#[tokio::test]
+async fn tables_of_other_kinds_are_refused() {
+    let site = Site::with_tables(&[
+        ("umlaut", "id STRING, `größe` INT"),
+        ("hyphen-ated", "id STRING"),
+        ("managed", "id STRING"),
+    ])
+    .await;
+    let managed = "ALTER TABLE aidbox_export.fhir.managed SET TBLPROPERTIES ('delta.feature.catalogManaged' = 'supported')";
+    rows_of(&site.admin_sql(managed).await);
+    for table in ["umlaut", "hyphen-ated", "managed"] {
+        let refused = site
+            .insert(&format!("aidbox_export.fhir.{table}"), json!([{"id": "1"}]))
+            .await;
+        assert_eq!(refused.status, 501, "{table}: {}", refused.text);
+        assert_eq!(refused.json()["error_code"], "NOT_IMPLEMENTED", "{table}");
+    }
 }
 
 #[tokio::test]

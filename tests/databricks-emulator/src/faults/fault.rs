@@ -36,6 +36,8 @@ pub enum Fault {
     DefaultStorage,
     /// Rows of a request or statement are committed twice (`surface`, `times`).
     DuplicateDelivery,
+    /// A statement runs `milliseconds` before it does anything (`times`).
+    SlowStatement,
     /// The next statement fails with `class`, `sqlState` and `message` (`times`).
     StatementFailed,
     /// Plain tokens live `seconds`, Zerobus tokens too.

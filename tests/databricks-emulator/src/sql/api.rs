@@ -10,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::collect::collect;
 use super::error::SqlError;
 use super::output::Output;
-use super::parameters::{Parameter, bind};
+use super::parameters::{Parameter, bind, excess};
 use super::run::{Session, run};
 use super::statement::{Running, State as Now};
 use super::{parse, warehouse};
@@ -134,6 +135,9 @@ pub(super) async fn submit(
             "The statement field must not exceed {STATEMENT_LIMIT} bytes."
         )));
     }
+    if let Some(excess) = excess(&submission.parameters) {
+        return Err(ApiError::invalid(excess));
+    }
     warehouse::check_use(&workspace, &caller, &warehouse_id)?;
     let work = Work {
         warehouse_id,
@@ -194,11 +198,14 @@ impl Drop for Ends {
 async fn execute(workspace: &Arc<Workspace>, work: &Work) -> Result<Output, SqlError> {
     let kind = parse::first_word(&work.statement);
     workspace.counters.add(&format!("statements:{kind}"), 1);
-    if let Some(setting) =
-        workspace
-            .faults
-            .take(Fault::StatementFailed, Surface::Sql, "/api/2.0/sql/statements")
-    {
+    let switched = |fault| {
+        let faults = &workspace.faults;
+        faults.take(fault, Surface::Sql, "/api/2.0/sql/statements")
+    };
+    if let Some(setting) = switched(Fault::SlowStatement) {
+        tokio::time::sleep(Duration::from_millis(setting.milliseconds.unwrap_or(1000))).await;
+    }
+    if let Some(setting) = switched(Fault::StatementFailed) {
         return Err(SqlError::new(
             setting.class.as_deref().unwrap_or("DELTA_CONCURRENT_APPEND"),
             setting.sql_state.as_deref().unwrap_or("2D521"),
@@ -208,8 +215,13 @@ async fn execute(workspace: &Arc<Workspace>, work: &Work) -> Result<Output, SqlE
                 .unwrap_or("The statement failed, as a switch says."),
         ));
     }
-    let sql = bind(&work.statement, &work.parameters)?;
-    let mut output = run(workspace, &work.session, &sql).await?;
+    let ended = match bind(&work.statement, &work.parameters) {
+        Ok(sql) => run(workspace, &work.session, &sql).await,
+        Err(error) => Err(error),
+    };
+    let sent = (work.statement.as_str(), work.parameters.as_slice());
+    collect(workspace, &work.session, sent, &ended);
+    let mut output = ended?;
     output.limit(work.row_limit, work.byte_limit);
     if output.bytes() > INLINE_LIMIT {
         return Err(SqlError::new(

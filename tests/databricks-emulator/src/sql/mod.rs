@@ -5,6 +5,7 @@
 //! rewritten to DataFusion's dialect (`rewrite.rs`) and run by it over the same Delta tables.
 
 mod api;
+mod collect;
 mod error;
 mod lex;
 mod literal;
@@ -63,7 +64,9 @@ pub(crate) async fn run_as_administrator(workspace: &Arc<Workspace>, sql: &str) 
         catalog: None,
         schema: None,
     };
-    match run::run(workspace, &session, sql).await {
+    let ended = run::run(workspace, &session, sql).await;
+    collect::collect(workspace, &session, (sql, &[]), &ended);
+    match ended {
         Ok(_) => Ok(()),
         Err(error) => Err(error.text()),
     }

@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::SqlError;
 use super::lex::{Lexer, Token};
 use crate::types::{SqlType, parse_type};
 
 /// One value as it is sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Parameter {
     #[serde(default)]
     name: Option<String>,
@@ -19,6 +19,24 @@ pub(super) struct Parameter {
     value: Option<String>,
     #[serde(rename = "type", default)]
     type_text: Option<String>,
+}
+
+/// How many values may be sent beside a statement, and how many bytes of them.
+const LIMITS: (usize, usize) = (255, 1024 * 1024);
+
+/// What is wrong with values that are too many or too large, if they are.
+pub(super) fn excess(parameters: &[Parameter]) -> Option<String> {
+    let (count, bytes) = LIMITS;
+    if parameters.len() > count {
+        return Some(format!("A statement can have at most {count} parameters."));
+    }
+    let values = parameters.iter().filter_map(|parameter| parameter.value.as_ref());
+    if values.map(String::len).sum::<usize>() > bytes {
+        return Some(format!(
+            "The parameters of a statement can have at most {bytes} bytes."
+        ));
+    }
+    None
 }
 
 /// A text as Spark's literal.

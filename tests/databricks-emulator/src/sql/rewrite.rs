@@ -54,7 +54,12 @@ pub(super) fn rewrite(sql: &str, spellings: &Spellings) -> Result<String, SqlErr
             Token::Number(number) => rewritten.push_str(&suffixed(number)),
             Token::Sign("==") => rewritten.push('='),
             Token::Sign("<=>") => rewritten.push_str(" IS NOT DISTINCT FROM "),
-            Token::Sign(";") => {}
+            Token::Sign(";") if pending.0 == Token::End => {}
+            // One statement a request.
+            Token::Sign(";") => {
+                let near = &sql[pending.1.start..pending.1.end];
+                return Err(SqlError::syntax(sql, pending.1.start, near));
+            }
             Token::Sign(sign) => rewritten.push_str(sign),
             Token::Parameter(_) => rewritten.push_str(&sql[span.start..span.end]),
             Token::End => {}
@@ -89,16 +94,19 @@ fn suffixed(number: &str) -> String {
         let precision = digits.bytes().filter(u8::is_ascii_digit).count().max(1);
         return format!("CAST('{digits}' AS DECIMAL({precision},{scale}))");
     }
-    for (suffix, to) in [
-        ("D", "DOUBLE"),
-        ("F", "FLOAT"),
-        ("L", "BIGINT"),
-        ("S", "SMALLINT"),
-        ("Y", "TINYINT"),
-    ] {
+    for (suffix, to) in [("L", "BIGINT"), ("S", "SMALLINT"), ("Y", "TINYINT")] {
         if let Some(digits) = upper.strip_suffix(suffix) {
             return cast(digits, to);
         }
+    }
+    // By way of a text, because a plain fraction is a DECIMAL.
+    for (suffix, to) in [("D", "DOUBLE"), ("F", "FLOAT")] {
+        if let Some(digits) = upper.strip_suffix(suffix) {
+            return cast(&format!("'{digits}'"), to);
+        }
+    }
+    if upper.contains('E') {
+        return cast(&format!("'{upper}'"), "DOUBLE");
     }
     number.to_owned()
 }
@@ -147,8 +155,8 @@ mod tests {
             ),
             (r"SELECT 'it\'s', '\\'", r"SELECT 'it''s', '\'"),
             (
-                "SELECT 1.5D, 2L, 1.50BD",
-                "SELECT CAST(1.5 AS DOUBLE), CAST(2 AS BIGINT), CAST('1.50' AS DECIMAL(3,2))",
+                "SELECT 1.5D, 2L, 1.50BD, 1e3, 1.5",
+                "SELECT CAST('1.5' AS DOUBLE), CAST(2 AS BIGINT), CAST('1.50' AS DECIMAL(3,2)), CAST('1E3' AS DOUBLE), 1.5",
             ),
             (
                 "SELECT a == b AND c <=> d;",
@@ -162,6 +170,18 @@ mod tests {
         ] {
             assert_eq!(rewrite(sql, &spellings).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn a_second_statement_is_refused() {
+        for sql in ["SELECT 1; SELECT 2", "SELECT a FROM t; u", "SELECT 1;;"] {
+            let refused = rewrite(sql, &Spellings::new()).unwrap_err();
+            assert_eq!(refused.class, "PARSE_SYNTAX_ERROR", "{sql}");
+        }
+        assert_eq!(
+            rewrite("SELECT 1 ; -- end", &Spellings::new()).unwrap(),
+            "SELECT 1 "
+        );
     }
 
     #[test]

@@ -9,7 +9,34 @@ use super::text::{java_double, spark_timestamp};
 use crate::rows::{Cells, parse_decimal};
 use crate::types::SqlType;
 
-fn unsafe_cast(from: &str, to: &SqlType, column: &str) -> SqlError {
+/// Whether a value of one type may be stored in a column of another, by the rules of ANSI store assignment.
+pub(super) fn may_store(from: &SqlType, to: &SqlType) -> bool {
+    use SqlType as T;
+    let is_number = |sql_type: &T| {
+        matches!(
+            sql_type,
+            T::TinyInt | T::SmallInt | T::Int | T::BigInt | T::Float | T::Double | T::Decimal(..)
+        )
+    };
+    let is_moment = |sql_type: &T| matches!(sql_type, T::Date | T::Timestamp | T::TimestampNtz);
+    match (from, to) {
+        _ if from == to => true,
+        (T::Array(from), T::Array(to)) => may_store(from, to),
+        (T::Map(key, value), T::Map(to_key, to_value)) => {
+            may_store(key, to_key) && may_store(value, to_value)
+        }
+        (T::Struct(from), T::Struct(to)) => {
+            let mut members = from.iter().zip(to);
+            from.len() == to.len() && members.all(|(from, to)| may_store(&from.sql_type, &to.sql_type))
+        }
+        (T::Array(_) | T::Map(..) | T::Struct(_), _) => false,
+        (_, T::String) => true,
+        _ => (is_number(from) && is_number(to)) || (is_moment(from) && is_moment(to)),
+    }
+}
+
+/// The refusal of a value whose type may not be stored in a column's.
+pub(super) fn unsafe_cast(from: &str, to: &SqlType, column: &str) -> SqlError {
     SqlError::new(
         "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_SAFELY_CAST",
         "KD000",
@@ -176,4 +203,33 @@ fn rounded(text: &str, scale: i8) -> String {
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     let sign = if text.starts_with('-') { "-" } else { "" };
     format!("{sign}{whole}.{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::parse_type;
+
+    #[test]
+    fn a_type_is_stored_where_ansi_lets_it() {
+        for (from, to, expected) in [
+            ("int", "bigint", true),
+            ("bigint", "int", true),
+            ("double", "decimal(10,2)", true),
+            ("date", "timestamp", true),
+            ("timestamp", "string", true),
+            ("string", "date", false),
+            ("string", "int", false),
+            ("int", "date", false),
+            ("boolean", "int", false),
+            ("array<int>", "array<bigint>", true),
+            ("array<string>", "array<int>", false),
+            ("array<int>", "string", false),
+            ("struct<a:int>", "struct<b:string>", true),
+            ("struct<a:int>", "struct<a:int,b:int>", false),
+        ] {
+            let (from_type, to_type) = (parse_type(from).unwrap(), parse_type(to).unwrap());
+            assert_eq!(may_store(&from_type, &to_type), expected, "{from} into {to}");
+        }
+    }
 }

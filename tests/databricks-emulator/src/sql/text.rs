@@ -136,7 +136,8 @@ pub(super) fn java_double(value: f64) -> String {
     java(value, &format!("{value:e}"), &format!("{value}"))
 }
 
-fn java_float(value: f32) -> String {
+/// As Java writes a float.
+pub(super) fn java_float(value: f32) -> String {
     java(f64::from(value), &format!("{value:e}"), &format!("{value}"))
 }
 

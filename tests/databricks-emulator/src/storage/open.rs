@@ -9,6 +9,7 @@ use deltalake::kernel::Transaction;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::kernel::{StructField, StructType};
 use deltalake::operations::create::CreateBuilder;
+use deltalake::operations::write::SchemaMode;
 use deltalake::protocol::SaveMode;
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
@@ -135,6 +136,16 @@ impl OpenTable {
             serde_json::from_value(delta_schema(columns)).map_err(|_| StorageError::Schema)?;
         let fields: Vec<StructField> = schema.fields().cloned().collect();
         self.table = self.table.clone().add_columns().with_fields(fields).await?;
+        self.sync()
+    }
+
+    /// Puts other rows with other columns in the place of all that is there, as one commit.
+    pub(crate) async fn replace(&mut self, batches: Vec<RecordBatch>) -> Result<(), StorageError> {
+        let write = self.table.clone().write(batches);
+        self.table = write
+            .with_save_mode(SaveMode::Overwrite)
+            .with_schema_mode(SchemaMode::Overwrite)
+            .await?;
         self.sync()
     }
 

@@ -119,15 +119,11 @@ fn allowed(
             0,
         )));
     }
-    if entry.table_type == TableType::External {
+    if let Some(reason) = unsupported(entry) {
         return Err(ApiError::new(
             StatusCode::NOT_IMPLEMENTED,
             "NOT_IMPLEMENTED",
-            numbered(
-                "Unsupported table kind. External tables are not supported.",
-                4024,
-                0,
-            ),
+            numbered(&format!("Unsupported table kind. {reason}"), 4024, 0),
         ));
     }
     let is_refused = match workspace.faults.peek(Fault::DefaultStorage) {
@@ -142,6 +138,26 @@ fn allowed(
         )));
     }
     Ok(entry.clone())
+}
+
+/// Why no rows are taken for a table, whoever sends them.
+fn unsupported(entry: &TableEntry) -> Option<&'static str> {
+    if entry.table_type == TableType::External {
+        return Some("External tables are not supported.");
+    }
+    let feature = entry.properties.get("delta.feature.catalogManaged");
+    if feature.is_some_and(|state| state == "supported") {
+        return Some("Tables with catalog-managed commits are not supported.");
+    }
+    let is_plain = |name: &str| {
+        name.bytes()
+            .all(|sign| sign.is_ascii_alphanumeric() || sign == b'_')
+    };
+    let mut names = entry.columns.iter().map(|column| column.name.as_str());
+    if !is_plain(&entry.name) || !names.all(is_plain) {
+        return Some("Names of tables and columns may have ASCII letters, digits and underscores only.");
+    }
+    None
 }
 
 /// The privilege that the token, or by now its owner, lacks.

@@ -119,7 +119,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Workspace>> for Body<T> {
         let bytes = axum::body::to_bytes(request.into_body(), crate::http::BODY_LIMIT)
             .await
             .map_err(|_| malformed())?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
+        // No body is one without members.
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        let value: Value = serde_json::from_slice(text).map_err(|_| malformed())?;
         serde_json::from_value(value)
             .map(Self)
             .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string()))

@@ -18,14 +18,16 @@ fn stored(sql_type: &str, literal: &str) -> String {
         places: vec![0],
         is_listed: true,
     };
-    match read_values(&format!("({literal})"), 0, &target) {
+    let read = match read_values(&format!("({literal})"), 0, &target) {
         Ok(rows) => {
             let batch = rows.finish().unwrap();
-            array_value_to_string(batch.column(0), 0).unwrap()
+            Ok(array_value_to_string(batch.column(0), 0).unwrap())
         }
-        Err(NotRead::Expression) => "expression".to_owned(),
-        Err(NotRead::Wrong(error)) => error.class,
-    }
+        Err(NotRead::Expression) => Ok("expression".to_owned()),
+        Err(NotRead::Wrong(error)) => Err(error.class),
+    };
+    crate::sql::collect::literal(sql_type, literal, read.as_deref());
+    read.unwrap_or_else(|class| class)
 }
 
 #[test]

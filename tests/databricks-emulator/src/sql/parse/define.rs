@@ -133,8 +133,25 @@ fn properties(reader: &mut Reader<'_>) -> Result<std::collections::BTreeMap<Stri
 pub(super) fn alter(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.expect("ALTER TABLE")?;
     let table = reader.name()?;
+    if reader.eat("RENAME")? {
+        reader.expect("COLUMN")?;
+        let from = reader.part()?;
+        reader.expect("TO")?;
+        let to = reader.part()?;
+        return Ok(Statement::RenameColumn { table, from, to });
+    }
+    if reader.eat("DROP")? {
+        return drop_columns(reader, table);
+    }
+    if reader.eat("SET")? {
+        reader.expect("TBLPROPERTIES")?;
+        let properties = properties(reader)?;
+        return Ok(Statement::SetProperties { table, properties });
+    }
     if !reader.eat("ADD")? {
-        return Err(SqlError::unsupported("ALTER TABLE other than ADD COLUMN"));
+        return Err(SqlError::unsupported(
+            "ALTER TABLE other than to add, rename and drop columns and to set properties",
+        ));
     }
     let is_word = reader.eat("COLUMNS")? || reader.eat("COLUMN")?;
     if !is_word && (reader.is_word("CONSTRAINT") || reader.is_word("PARTITION")) {
@@ -150,6 +167,27 @@ pub(super) fn alter(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
         columns
     };
     Ok(Statement::AddColumns { table, columns })
+}
+
+fn drop_columns(reader: &mut Reader<'_>, table: super::Name) -> Result<Statement, SqlError> {
+    if !reader.eat("COLUMNS")? {
+        reader.expect("COLUMN")?;
+    }
+    let if_exists = reader.if_exists()?;
+    let columns = if reader.eat_sign("(")? {
+        names(reader)?
+    } else {
+        let mut columns = vec![reader.part()?];
+        while reader.eat_sign(",")? {
+            columns.push(reader.part()?);
+        }
+        columns
+    };
+    Ok(Statement::DropColumns {
+        table,
+        columns,
+        if_exists,
+    })
 }
 
 pub(super) fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
@@ -176,6 +214,9 @@ pub(super) fn drop(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
 
 pub(super) fn describe(reader: &mut Reader<'_>) -> Result<Statement, SqlError> {
     reader.advance()?;
+    if reader.is_word("HISTORY") {
+        return Err(SqlError::unsupported("DESCRIBE HISTORY"));
+    }
     let what = if reader.eat("DETAIL")? {
         Describe::Detail
     } else {

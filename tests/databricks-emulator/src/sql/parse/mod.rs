@@ -23,6 +23,20 @@ pub(super) enum Statement {
         table: Name,
         columns: Vec<Column>,
     },
+    RenameColumn {
+        table: Name,
+        from: String,
+        to: String,
+    },
+    DropColumns {
+        table: Name,
+        columns: Vec<String>,
+        if_exists: bool,
+    },
+    SetProperties {
+        table: Name,
+        properties: std::collections::BTreeMap<String, String>,
+    },
     DropTable {
         table: Name,
         if_exists: bool,
@@ -135,6 +149,10 @@ pub(super) fn first_word(sql: &str) -> String {
 /// Reads one statement.
 pub(super) fn parse(sql: &str) -> Result<Statement, SqlError> {
     let mut reader = Reader::new(sql)?;
+    if reader.is_end() && !sql.trim().is_empty() {
+        // Nothing but comments.
+        return Err(reader.wrong());
+    }
     if reader.is_end() {
         return Err(SqlError::new(
             "PARSE_EMPTY_STATEMENT",

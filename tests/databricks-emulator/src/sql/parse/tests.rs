@@ -105,7 +105,7 @@ fn the_rows_of_an_insert_are_left_where_they_are() {
 fn what_cannot_be_read_has_its_class() {
     for (sql, class) in [
         ("", "PARSE_EMPTY_STATEMENT"),
-        ("  -- nothing\n", "PARSE_EMPTY_STATEMENT"),
+        ("  -- nothing\n", "PARSE_SYNTAX_ERROR"),
         ("SELCT 1", "PARSE_SYNTAX_ERROR"),
         ("CREATE SCHEMA c.s; DROP SCHEMA c.s", "PARSE_SYNTAX_ERROR"),
         ("CREATE TABLE t (a STRING", "PARSE_SYNTAX_ERROR"),

@@ -38,7 +38,7 @@ pub(super) async fn create_schema(
 }
 
 /// Refuses columns that collide, also by case alone, and names that Delta refuses.
-fn check_columns(columns: &[Column]) -> Result<(), SqlError> {
+pub(super) fn check_columns(columns: &[Column]) -> Result<(), SqlError> {
     let mut names = BTreeSet::new();
     for column in columns {
         if !names.insert(column.name.to_lowercase()) {
@@ -86,7 +86,7 @@ pub(super) async fn create_table(
         None => None,
     };
     let columns = match &rows {
-        Some((columns, _)) => columns.clone(),
+        Some(answered) => answered.columns.clone(),
         None => table.columns,
     };
     let new = NewTable {
@@ -100,11 +100,11 @@ pub(super) async fn create_table(
         properties: table.properties,
     };
     let made = make(workspace, session, new, table.if_not_exists).await?;
-    let Some(((columns, batches), entry)) = rows.zip(made) else {
+    let Some((answered, entry)) = rows.zip(made) else {
         return Ok(Output::nothing());
     };
-    let places: Vec<usize> = (0..columns.len()).collect();
-    let count = write::append(workspace, &entry, &places, batches).await?;
+    let places: Vec<usize> = (0..entry.columns.len()).collect();
+    let count = write::append(workspace, &entry, &places, answered).await?;
     let mut output = Output::counts(&[("num_affected_rows", count), ("num_inserted_rows", count)]);
     output.rows.clear();
     Ok(output)

@@ -41,8 +41,8 @@ pub(super) async fn merge(
         merge.condition
     );
     let queried = write::queried(workspace, session, &sql).await;
-    let (_, batches) = queried.map_err(|error| as_merge(error, &entry))?;
-    let count = write::append(workspace, &entry, &places, batches).await?;
+    let answered = queried.map_err(|error| as_merge(error, &entry))?;
+    let count = write::append(workspace, &entry, &places, answered).await?;
     Ok(Output::counts(&[
         ("num_affected_rows", count),
         ("num_updated_rows", 0),

@@ -5,9 +5,12 @@ mod describe;
 mod functions;
 mod grant;
 mod information_schema;
+mod like_spark;
 mod merge;
 mod query;
+mod reshape;
 mod select;
+mod translate;
 mod write;
 
 use std::sync::Arc;
@@ -63,6 +66,17 @@ pub(super) async fn run(
         Statement::CreateTable(table) => define::create_table(workspace, session, table, sql).await,
         Statement::AddColumns { table, columns } => {
             define::add_columns(workspace, session, &table, columns).await
+        }
+        Statement::RenameColumn { table, from, to } => {
+            reshape::rename_column(workspace, session, &table, &from, &to).await
+        }
+        Statement::DropColumns {
+            table,
+            columns,
+            if_exists,
+        } => reshape::drop_columns(workspace, session, &table, &columns, if_exists).await,
+        Statement::SetProperties { table, properties } => {
+            reshape::set_properties(workspace, session, &table, properties)
         }
         Statement::DropTable { table, if_exists } => {
             define::drop_table(workspace, session, &table, if_exists).await

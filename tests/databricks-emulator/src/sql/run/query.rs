@@ -1,10 +1,10 @@
 //! A query through DataFusion, over the Delta tables that it names.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use deltalake::datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
@@ -14,14 +14,12 @@ use deltalake::datafusion::datasource::MemTable;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::datafusion::sql::parser::{DFParserBuilder, Statement};
-use deltalake::datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, SelectItem, SetExpr, Statement as Parsed, Value, visit_expressions_mut,
-};
+use deltalake::datafusion::sql::sqlparser::ast::Statement as Parsed;
 use deltalake::datafusion::sql::sqlparser::dialect::GenericDialect;
-use deltalake::datafusion::sql::sqlparser::parser::Parser;
 
-use super::information_schema;
-use super::{Session, functions, reach_fresh};
+use super::like_spark::like_spark;
+use super::translate::translated;
+use super::{Session, functions, information_schema, reach_fresh};
 use crate::catalog::Privilege;
 use crate::sql::error::SqlError;
 use crate::sql::rewrite::{Spellings, rewrite, spell};
@@ -31,6 +29,8 @@ use crate::workspace::Workspace;
 /// What a query answers.
 pub(super) struct Answered {
     pub(super) columns: Vec<Column>,
+    /// The engine's own types, among them the one of NULL.
+    pub(super) types: Vec<DataType>,
     pub(super) batches: Vec<RecordBatch>,
 }
 
@@ -38,8 +38,14 @@ pub(super) struct Answered {
 pub(super) async fn query(workspace: &Workspace, session: &Session, sql: &str) -> Result<Answered, SqlError> {
     let planned = plan(workspace, session, sql).await?;
     let columns = columns_of(&planned);
+    let fields = planned.schema().fields().iter();
+    let types = fields.map(|field| field.data_type().clone()).collect();
     let batches = planned.collect().await.map_err(|error| translated(sql, &error))?;
-    Ok(Answered { columns, batches })
+    Ok(Answered {
+        columns,
+        types,
+        batches,
+    })
 }
 
 /// The columns that a query would answer.
@@ -95,7 +101,8 @@ fn context(session: &Session) -> SessionContext {
         .with_default_catalog_and_schema(session.catalog(), schema)
         .with_information_schema(false)
         .with_target_partitions(2)
-        // NULL comes before everything else, as in Spark.
+        // `1.5` is a DECIMAL, and NULL comes before everything else, as in Spark.
+        .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
         .set_str("datafusion.sql_parser.default_null_ordering", "nulls_min");
     SessionContext::new_with_config(config)
 }
@@ -191,143 +198,4 @@ impl Schemas {
         }
         Ok(())
     }
-}
-
-/// What Spark means by the same words: the names and types of literals, and texts of moments.
-fn like_spark(statement: &mut Statement) {
-    let Statement::Statement(parsed) = statement else {
-        return;
-    };
-    // A column is named by what was written, so before that is replaced.
-    if let Parsed::Query(query) = parsed.as_mut()
-        && let SetExpr::Select(select) = query.body.as_mut()
-    {
-        select.projection.iter_mut().for_each(named);
-    }
-    let flow: ControlFlow<()> = visit_expressions_mut(parsed.as_mut(), |expression| {
-        if let Some(call) = cast(expression).and_then(|call| expression_of(&call)) {
-            *expression = call;
-        }
-        ControlFlow::Continue(())
-    });
-    debug_assert!(flow.is_continue());
-}
-
-/// The call that stands for a cast whose meaning differs.
-fn cast(expression: &Expr) -> Option<String> {
-    let Expr::Cast { expr, data_type, .. } = expression else {
-        return None;
-    };
-    match data_type {
-        DataType::String(_) => Some(format!("spark_string({expr})")),
-        DataType::Timestamp(..) => Some(format!(
-            "arrow_cast({expr}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
-        )),
-        _ => None,
-    }
-}
-
-/// An expression without a name is named by its text, and a whole number is an INT if it fits.
-fn named(item: &mut SelectItem) {
-    let SelectItem::UnnamedExpr(expression) = item else {
-        return;
-    };
-    if matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-        return;
-    }
-    let text = expression.to_string();
-    let is_int = matches!(expression, Expr::Value(value) if matches!(value.value, Value::Number(..)))
-        && text.parse::<i32>().is_ok();
-    let typed = if is_int {
-        expression_of(&format!("CAST({text} AS INT)"))
-    } else {
-        None
-    };
-    let shown = text.trim_matches('\'').to_owned();
-    *item = SelectItem::ExprWithAlias {
-        expr: typed.unwrap_or_else(|| expression.clone()),
-        alias: Ident::with_quote('"', shown),
-    };
-}
-
-fn expression_of(text: &str) -> Option<Expr> {
-    Parser::new(&GenericDialect {})
-        .try_with_sql(text)
-        .ok()?
-        .parse_expr()
-        .ok()
-}
-
-/// DataFusion's failure in Spark's classes.
-pub(super) fn translated(sql: &str, error: &DataFusionError) -> SqlError {
-    let root = error.find_root();
-    let text = root.strip_backtrace();
-    if matches!(root, DataFusionError::SQL(..)) {
-        let near = near(&text);
-        let at = if near.is_empty() {
-            sql.len()
-        } else {
-            sql.find(&near).unwrap_or(0)
-        };
-        return SqlError::syntax(sql, at, &near);
-    }
-    if text.contains("No field named") {
-        return unresolved(&text);
-    }
-    let lower = text.to_lowercase();
-    if lower.contains("divide by zero") {
-        return SqlError::new(
-            "DIVIDE_BY_ZERO",
-            "22012",
-            "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead.",
-        );
-    }
-    if lower.contains("cannot cast") || lower.contains("error parsing") || lower.contains("parser error") {
-        return SqlError::new(
-            "CAST_INVALID_INPUT",
-            "22018",
-            format!("The value cannot be cast because it is malformed: {text}."),
-        );
-    }
-    if lower.contains("overflow") || lower.contains("out of range") {
-        return SqlError::new("ARITHMETIC_OVERFLOW", "22003", format!("{text}."));
-    }
-    if lower.contains("invalid function") {
-        return SqlError::new(
-            "UNRESOLVED_ROUTINE",
-            "42883",
-            format!("Cannot resolve a routine: {text}."),
-        );
-    }
-    SqlError::new("UNSUPPORTED_FEATURE.EMULATOR", "0A000", format!("{text}."))
-}
-
-/// The word that the parser stopped at; none at the end of the text.
-fn near(text: &str) -> String {
-    let found = text.split("found: ").nth(1).unwrap_or_default();
-    match found.split_once(" at Line") {
-        Some((word, _)) => word.to_owned(),
-        None => String::new(),
-    }
-}
-
-fn unresolved(text: &str) -> SqlError {
-    let rest = text.split("No field named ").nth(1).unwrap_or_default();
-    // `t.column. Did you mean …`: the name ends at a point and a space, or at the end.
-    let whole = rest.split(". ").next().unwrap_or(rest).trim_end_matches('.');
-    let name = whole
-        .rsplit('.')
-        .next()
-        .unwrap_or(whole)
-        .trim_matches('"')
-        .to_owned();
-    let fields = text.split("Valid fields are ").nth(1).unwrap_or_default();
-    let suggestions: Vec<String> = fields
-        .trim_end_matches('.')
-        .split(", ")
-        .filter_map(|field| field.rsplit('.').next())
-        .map(|field| field.trim_matches('"').to_owned())
-        .filter(|field| !field.is_empty())
-        .collect();
-    SqlError::unresolved(&name, suggestions.iter().map(String::as_str))
 }

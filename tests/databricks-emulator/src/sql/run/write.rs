@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 
-use super::{Session, query, reach_fresh};
+use super::query::Answered;
+use super::{Session, functions, query, reach_fresh};
 use crate::catalog::{Privilege, TableEntry};
 use crate::faults::{Fault, Surface};
 use crate::sql::error::SqlError;
@@ -12,8 +15,9 @@ use crate::sql::lex::{Lexer, Token};
 use crate::sql::literal::{NotRead, Target, arity, read_values};
 use crate::sql::output::Output;
 use crate::sql::parse::{Insert, Source};
+use crate::sql::store::{may_store, unsafe_cast};
 use crate::sql::text::to_type;
-use crate::types::{Column, arrow_schema};
+use crate::types::{SqlType, arrow_schema};
 use crate::workspace::Workspace;
 
 pub(super) async fn insert(
@@ -111,39 +115,46 @@ async fn insert_query(
     is_listed: bool,
     sql: &str,
 ) -> Result<usize, SqlError> {
-    let (columns, batches) = queried(workspace, session, sql).await?;
-    if columns.len() != places.len() {
-        return Err(arity(&entry.full_name(), places.len(), columns.len(), is_listed));
+    let answered = queried(workspace, session, sql).await?;
+    let found = answered.columns.len();
+    if found != places.len() {
+        return Err(arity(&entry.full_name(), places.len(), found, is_listed));
     }
-    append(workspace, entry, places, batches).await
+    append(workspace, entry, places, answered).await
 }
 
-/// The rows of a query, and their columns.
+/// The rows of a query, and their columns, each of which may be NULL.
 pub(super) async fn queried(
     workspace: &Workspace,
     session: &Session,
     sql: &str,
-) -> Result<(Vec<Column>, Vec<RecordBatch>), SqlError> {
-    let answered = query::query(workspace, session, sql).await?;
-    let columns = answered
-        .columns
-        .into_iter()
-        .map(|column| Column {
-            nullable: true,
-            ..column
-        })
-        .collect();
-    Ok((columns, answered.batches))
+) -> Result<Answered, SqlError> {
+    let mut answered = query::query(workspace, session, sql).await?;
+    for column in &mut answered.columns {
+        column.nullable = true;
+    }
+    Ok(answered)
 }
 
-/// Writes batches whose columns go to those places.
+/// Writes the rows of a query whose columns go to those places, if their types may be stored there.
 pub(super) async fn append(
     workspace: &Workspace,
     entry: &TableEntry,
     places: &[usize],
-    batches: Vec<RecordBatch>,
+    answered: Answered,
 ) -> Result<usize, SqlError> {
-    let whole = batches
+    for (place, (column, data_type)) in places.iter().zip(answered.columns.iter().zip(&answered.types)) {
+        let target = &entry.columns[*place];
+        if *data_type != DataType::Null && !may_store(&column.sql_type, &target.sql_type) {
+            return Err(unsafe_cast(
+                &column.sql_type.sql(),
+                &target.sql_type,
+                &target.name,
+            ));
+        }
+    }
+    let whole = answered
+        .batches
         .iter()
         .filter(|batch| batch.num_rows() > 0)
         .map(|batch| placed(entry, places, batch))
@@ -155,12 +166,16 @@ pub(super) async fn append(
 }
 
 /// A batch with all columns of the table, in the table's types.
-fn placed(entry: &TableEntry, places: &[usize], batch: &RecordBatch) -> Result<RecordBatch, SqlError> {
+pub(super) fn placed(
+    entry: &TableEntry,
+    places: &[usize],
+    batch: &RecordBatch,
+) -> Result<RecordBatch, SqlError> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(entry.columns.len());
     for (index, column) in entry.columns.iter().enumerate() {
         let found = places.iter().position(|place| *place == index);
         let array = match found {
-            Some(at) => to_type(batch.column(at), &column.sql_type).map_err(|error| {
+            Some(at) => stored(batch.column(at), &column.sql_type).map_err(|error| {
                 SqlError::new(
                     "CAST_OVERFLOW_IN_TABLE_INSERT",
                     "22003",
@@ -175,6 +190,14 @@ fn placed(entry: &TableEntry, places: &[usize], batch: &RecordBatch) -> Result<R
         arrays.push(array);
     }
     RecordBatch::try_new(arrow_schema(&entry.columns), arrays).map_err(|error| SqlError::internal(&error))
+}
+
+/// The same values as a column of that type holds them.
+fn stored(array: &ArrayRef, sql_type: &SqlType) -> Result<ArrayRef, ArrowError> {
+    match sql_type {
+        SqlType::String => functions::spark_string(array),
+        other => to_type(array, other),
+    }
 }
 
 async fn commit(
