@@ -7,6 +7,9 @@
     reason = "a helper of a test fails with it"
 )]
 
+#[path = "../../../../tests/judges/spark/collect.rs"]
+mod collect;
+mod judged;
 mod server;
 mod statements;
 mod suite;

@@ -13,6 +13,8 @@ use lakefeed_plugin_sql_warehouse::{Config, SqlWarehouse};
 use lakefeed_plugin_testkit::FakeHost;
 use serde_json::{Value, json};
 
+use crate::collect::Group;
+
 pub(crate) const TABLE: &str = "aidbox_export.fhir.patients";
 
 /// What a statement is answered with, by its text and how many came before.
@@ -20,6 +22,8 @@ type Script = Box<dyn Fn(usize, &str) -> (u16, Value) + Send + Sync>;
 
 struct Shared {
     script: Script,
+    /// Whether Apache Spark is to judge what comes.
+    is_watched: bool,
     /// The statements, in the order in which they came.
     statements: Mutex<Vec<String>>,
     /// `get ID` and `cancel ID`.
@@ -62,9 +66,22 @@ pub(crate) fn described(columns: &[(&str, &str)]) -> (u16, Value) {
 }
 
 impl Service {
+    /// One whose statements Apache Spark is to judge, each by itself.
     pub(crate) async fn start(script: impl Fn(usize, &str) -> (u16, Value) + Send + Sync + 'static) -> Self {
+        Self::new(Box::new(script), true).await
+    }
+
+    /// One whose test itself writes down what is to be judged.
+    pub(crate) async fn unwatched(
+        script: impl Fn(usize, &str) -> (u16, Value) + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Box::new(script), false).await
+    }
+
+    async fn new(script: Script, is_watched: bool) -> Self {
         let shared = Arc::new(Shared {
-            script: Box::new(script),
+            script,
+            is_watched,
             statements: Mutex::default(),
             others: Mutex::default(),
             later: Mutex::default(),
@@ -130,6 +147,18 @@ fn respond((status, body): (u16, Value)) -> Response {
     (StatusCode::from_u16(status).unwrap(), text).into_response()
 }
 
+/// Writes a statement down for the judge, in a workspace that has the table of the tests unless the statement makes it.
+fn judge(sql: &str) {
+    let group = Group::new("sql-warehouse", &["aidbox_export", "a"]);
+    if !sql.starts_with("CREATE") {
+        group.set_up(&format!(
+            "CREATE TABLE {TABLE} (id STRING, day DATE, time TIMESTAMP, small INT, large BIGINT, real DOUBLE, \
+             flag BOOLEAN, bytes BINARY) USING DELTA"
+        ));
+    }
+    group.statement(sql);
+}
+
 async fn submit(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(request["warehouse_id"], "0123456789abcdef");
@@ -137,6 +166,9 @@ async fn submit(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     assert_eq!(request["on_wait_timeout"], "CONTINUE");
     assert!(headers["authorization"].to_str().unwrap().starts_with("Bearer t"));
     let sql = request["statement"].as_str().unwrap().to_owned();
+    if shared.is_watched {
+        judge(&sql);
+    }
     let before = shared.statements.lock().unwrap().len();
     let answer = (shared.script)(before, &sql);
     shared.statements.lock().unwrap().push(sql);
