@@ -12,25 +12,28 @@ LOG := $(TARGET)/test.log
 # The emulator is a workspace of its own.
 EMULATOR := --manifest-path tests/databricks-emulator/Cargo.toml --target-dir $(abspath $(TARGET))/emulator
 
-.PHONY: help demo test bench lint kill-test judges programs emulator emulator-test
+.PHONY: help demo walkthrough test bench lint kill-test judge judges programs emulator emulator-test
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
 
 demo: ## Sample data into a Delta table, before your eyes; ends by itself
 	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson -p first-row
 	$(TARGET)/release/first-row
 
-test: programs judges ## Everything that a laptop can check; says by name what it could not
+walkthrough: ## A workspace set up and written to in both modes, against the emulator; builds it first
+	$(CARGO) run --release -p databricks-local
+
+test: programs judges $(VENV)/.clients ## Everything that a laptop can check; says by name what it could not
 	$(CARGO) build --workspace
+	$(CARGO) build $(EMULATOR)
 	$(TARGET)/debug/lakefeed plugins stage
-	CARGO=$(CARGO) tests/run_all.sh $(LOG)
+	CARGO=$(CARGO) tests/run_all.sh $(LOG) $(EMULATOR)
 
 emulator: ## Databricks on loopback, as a program: target/emulator/release/databricks-emulator
 	$(CARGO) build --release $(EMULATOR)
 
-# Apart from `test` as long as not all of them pass.
-emulator-test: judges $(VENV)/.clients ## The emulator's own tests, some of them by the vendor's clients
+emulator-test: judges $(VENV)/.clients ## The emulator's own tests alone, some of them by the vendor's clients
 	$(CARGO) test $(EMULATOR) --no-fail-fast
 
 # ROWS names some rows of the table; LAKEFEED_BENCH_FULL=1 measures the sizes that are published.
@@ -48,6 +51,9 @@ kill-test: judges ## The host killed 200 times under load; LAKEFEED_KILLS says h
 	$(CARGO) build --workspace
 	LAKEFEED_KILLS=$${LAKEFEED_KILLS:-200} $(CARGO) test -p lakefeed-tests --test end_to_end -- --nocapture restart
 
+judge: $(VENV)/.spark ## Every SQL statement of plugins and emulator, judged by Apache Spark; about a minute once built
+	CARGO=$(CARGO) PYTHON=$(PYTHON) tests/judges/spark/run.sh
+
 # A PostgreSQL server to start, for the tests of that store. What cannot be installed is said, and the tests that need
 # it are skipped by name.
 programs:
@@ -64,6 +70,9 @@ $(VENV)/.installed: tests/judges/requirements.txt
 $(VENV)/.clients: tests/databricks-emulator/judges/requirements.txt $(VENV)/.installed
 	@{ $(VENV)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@; } \
 	  || echo "the clients of $< cannot be installed; the tests that need them are skipped"
+
+$(VENV)/.spark: tests/judges/spark/requirements.txt
+	{ [ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV); } && $(VENV)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 tests/judges/node_modules/.installed: tests/judges/package-lock.json
 	@{ cd tests/judges && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; } \
