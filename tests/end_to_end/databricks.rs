@@ -1,4 +1,15 @@
-//! What the managed write modes need, and what is refused before a workspace is asked.
+//! The managed write modes, against Databricks on loopback: the product's walkthrough, its bad days, each fault; and here,
+//! what is refused before a workspace is asked.
+
+mod bad_days;
+mod bad_setup;
+mod bad_values;
+mod columns;
+mod fault_matrix;
+mod place;
+mod preflight;
+mod secrets;
+mod walk;
 
 use lakefeed_tests::{Site, views};
 

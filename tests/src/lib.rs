@@ -15,6 +15,7 @@
 //!
 //! - [`Site`] is the folder: files, `lakefeed.toml`, and the commands of the program run in it.
 //! - [`Host`] is a running `lakefeed run`; it derefs to its [`Client`] and is killed when it is dropped.
+//! - [`Emulator`] is Databricks on loopback, a program of its own that `make test` builds.
 //! - [`Judge`] reads tables with programs that share no code with ours, and runs views on another engine.
 //! - [`skipped`] says by name that a test could not run; CI fails on it.
 //! - [`fixture`] and [`views`] are the resources and views that tests, benches and examples share.
@@ -29,6 +30,7 @@
 )]
 
 mod client;
+mod emulator;
 mod host;
 mod judge;
 mod program;
@@ -36,6 +38,7 @@ mod site;
 pub mod views;
 
 pub use client::{Answer, Client};
+pub use emulator::{Emulator, Request};
 pub use host::Host;
 pub use judge::{Judge, OtherEngine, Table, skipped};
 pub use program::{checkout, program, program_folder, shared};

@@ -219,7 +219,7 @@ tablePath = "lake/{id}"
 }
 
 /// A port below those that the system gives to clients, so that none of them sits on it while a host is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 8_000).unwrap_or(0);
     loop {

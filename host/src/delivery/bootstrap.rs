@@ -24,7 +24,7 @@ pub enum BootstrapError {
     #[error("{message} [{code}]")]
     Target {
         /// The parameter to look at.
-        parameter: &'static str,
+        parameter: String,
         /// A stable code; the plugin's own where it has one.
         code: String,
         /// What is wrong and what to do.
@@ -36,7 +36,7 @@ pub enum BootstrapError {
 
 impl BootstrapError {
     /// The destination parameter to look at.
-    pub fn parameter(&self) -> &'static str {
+    pub fn parameter(&self) -> &str {
         match self {
             Self::View { .. } => "viewDefinition",
             Self::Target { parameter, .. } => parameter,
@@ -101,12 +101,15 @@ pub(crate) async fn check(targets: &dyn Targets, spec: &DestinationSpec) -> Resu
         }
         (Ok(_), Err(error)) => Err(refused(&error, spec, table_parameter(spec))),
         (Ok(_), Ok(report)) if report.is_good() => Ok(()),
-        (Ok(_), Ok(report)) => Err(BootstrapError::Target {
-            parameter: table_parameter(spec),
-            code: "DELIVERY-014".to_owned(),
-            message: lines(&report, &[Verdict::Failed]).join("; "),
-            is_retryable: false,
-        }),
+        (Ok(_), Ok(report)) => {
+            let message = lines(&report, &[Verdict::Failed]).join("; ");
+            Err(BootstrapError::Target {
+                parameter: named_parameter(&message, spec, table_parameter(spec)),
+                code: "DELIVERY-014".to_owned(),
+                message,
+                is_retryable: false,
+            })
+        }
     }
 }
 
@@ -134,15 +137,28 @@ fn refused(error: &PluginError, spec: &DestinationSpec, otherwise: &'static str)
         Category::SchemaMismatch | Category::SchemaIncompatible => table_parameter(spec),
         _ => otherwise,
     };
+    let message = words(error);
     BootstrapError::Target {
-        parameter,
+        parameter: named_parameter(&message, spec, parameter),
         code: error.code.clone(),
-        message: words(error),
+        message,
         is_retryable: matches!(
             error.category,
             Category::Throttled | Category::RemoteUnavailable | Category::Deadline | Category::Cancelled
         ),
     }
+}
+
+/// The parameter that a plugin's words name first between backquotes.
+fn named_parameter(words: &str, spec: &DestinationSpec, otherwise: &str) -> String {
+    let Place::Plugins(place) = &spec.target.place else {
+        return otherwise.to_owned();
+    };
+    let quoted = words.split('`').skip(1).step_by(2);
+    let named = quoted
+        .into_iter()
+        .find(|name| place.writer.config.get(name).is_some());
+    named.unwrap_or(otherwise).to_owned()
 }
 
 fn table_parameter(spec: &DestinationSpec) -> &'static str {

@@ -37,11 +37,15 @@ impl From<arrow::error::ArrowError> for Interrupt {
 }
 
 impl Halt {
-    /// Halts with what a plugin said.
+    /// Halts with what a plugin said, and how to go on.
     pub(crate) fn of(error: &PluginError) -> Self {
+        let mut message = words(error);
+        if !message.contains("$resume") {
+            message.push_str("; then `$resume` the destination");
+        }
         Self {
             code: error.code.clone(),
-            message: words(error),
+            message,
         }
     }
 }

@@ -442,6 +442,16 @@ impl Worker {
         self.pending += counters;
         letters.extend(by_view);
         letters.sort_by_key(|letter| letter.offset);
+        if let Some(last) = letters.last() {
+            let (changes, code, reason) = (letters.len(), &last.code, &last.message);
+            tracing::warn!(
+                destination = self.spec.id,
+                changes,
+                code,
+                reason,
+                "set aside; see `$dead-letters`"
+            );
+        }
         Owed {
             through,
             dead_letters: letters,

@@ -5,7 +5,9 @@
 
 use uuid::Uuid;
 
-use super::{Ack, BatchBounds, Counters, DestinationRecord, DestinationState, LastError, LogError};
+use super::{
+    Ack, BatchBounds, Counters, DestinationRecord, DestinationState, LastError, LogError, NewDeadLetter,
+};
 use crate::change::{Offset, Timestamp};
 
 /// How many errors a record keeps.
@@ -66,7 +68,7 @@ impl DestinationRecord {
             let error = LastError {
                 at: ack.at,
                 code: letter.code.clone(),
-                message: format!("a change was set aside: {}; see `$dead-letters`", letter.message),
+                message: set_aside(letter),
             };
             self.fail(error, Counters::default());
         }
@@ -117,6 +119,19 @@ impl DestinationRecord {
     fn out_of_order(&self) -> LogError {
         LogError::OutOfOrder { id: self.id.clone() }
     }
+}
+
+/// What `$status` says of a change that was set aside.
+fn set_aside(letter: &NewDeadLetter) -> String {
+    let column = letter
+        .column
+        .as_ref()
+        .filter(|column| !letter.message.contains(column.as_str()))
+        .map_or(String::new(), |column| format!(" in column `{column}`"));
+    format!(
+        "a change was set aside: {}{column}; see `$dead-letters`",
+        letter.message
+    )
 }
 
 #[cfg(test)]

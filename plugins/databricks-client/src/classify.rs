@@ -95,11 +95,15 @@ const RACE: Ruling = Ruling::new(
     "DBX-023",
     "it is tried again by itself",
 );
-const TYPES: Ruling = Ruling::new(
-    Category::SchemaIncompatible,
-    "DBX-024",
-    "change the view, or write to another table",
-);
+// The table is looked at first, so that what is told names the column, its types and the statement that mends it.
+const TYPES: Ruling = Ruling {
+    category: Category::SchemaIncompatible,
+    code: "DBX-024",
+    hint: "change the view, or write to another table",
+    retry: Some(Retry::EvolveThenRetry),
+    wait: None,
+    is_outcome_unknown: false,
+};
 const NO_SCHEMA: Ruling = Ruling::new(
     Category::ConfigInvalid,
     "DBX-025",

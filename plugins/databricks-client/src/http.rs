@@ -39,8 +39,10 @@ pub struct Answer {
     pub workspace_id: String,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// The body.
+    /// The body; empty if it broke off.
     pub body: Bytes,
+    /// Why the body did not come whole.
+    pub broke_off: Option<DatabricksError>,
 }
 
 impl Http {
@@ -76,11 +78,10 @@ impl Http {
         }
         let response = request.send().await.map_err(|error| unreachable(doing, &error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = match response.bytes().await {
-            Ok(body) => body,
-            // The status is the answer; what explains it is lost.
-            Err(_) if status >= 300 => Bytes::new(),
-            Err(error) => return Err(unreachable(doing, &error)),
+        // The status is the answer; what explains it may be lost.
+        let (body, broke_off) = match response.bytes().await {
+            Ok(body) => (body, None),
+            Err(error) => (Bytes::new(), Some(unreachable(doing, &error))),
         };
         Ok(Answer {
             status,
@@ -88,6 +89,7 @@ impl Http {
             workspace_id: header(&headers, "x-databricks-org-id"),
             retry_after: retry_after(&headers),
             body,
+            broke_off,
         })
     }
 
@@ -118,6 +120,9 @@ impl Answer {
 
     /// The body of a success, read.
     pub fn read<T: DeserializeOwned>(&self, doing: &'static str) -> Result<T, DatabricksError> {
+        if let Some(error) = &self.broke_off {
+            return Err(error.clone());
+        }
         serde_json::from_slice(&self.body).map_err(|error| DatabricksError::Unreadable {
             doing,
             cause: format!("{error}; body: {}", shown(&self.body)),
@@ -146,7 +151,7 @@ impl Answer {
             message,
             request_id: self.request_id.clone(),
             retry_after: self.retry_after,
-            is_empty: self.body.is_empty(),
+            is_empty: self.body.is_empty() && self.broke_off.is_none(),
         }
     }
 }
@@ -223,6 +228,7 @@ mod tests {
             workspace_id: String::new(),
             retry_after: None,
             body: Bytes::from_static(body.as_bytes()),
+            broke_off: None,
         };
         let refused = answer.refused();
         assert_eq!(
@@ -259,6 +265,31 @@ mod tests {
         check(400, "[1,2]", "", "[1,2]");
         check(400, "\"text\"", "", "\"text\"");
         check(404, "", "", "");
+    }
+
+    #[test]
+    fn a_body_that_broke_off_is_not_an_empty_one() {
+        let answer = Answer {
+            status: 400,
+            request_id: String::new(),
+            workspace_id: String::new(),
+            retry_after: None,
+            body: Bytes::new(),
+            broke_off: Some(DatabricksError::Unreachable {
+                doing: "testing",
+                what: "the connection broke off",
+                may_have_arrived: true,
+                cause: String::new(),
+            }),
+        };
+        assert!(!answer.refused().is_empty);
+        assert!(matches!(
+            answer.read::<Value>("testing"),
+            Err(DatabricksError::Unreachable {
+                may_have_arrived: true,
+                ..
+            })
+        ));
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //! `'…'` (W 4.7), an identifier stands between backquotes that are doubled inside, and `${…}` is replaced in the text of
 //! a statement before it is parsed, also inside a literal, so a `$` before a brace is written by its number.
 
-use std::fmt::Write as _;
-
 /// The first day that Spark's `DATE'…'` and FHIR's `date` both have: 0001-01-01.
 pub const FIRST_DAY: i32 = -719_162;
 /// The last one: 9999-12-31.
@@ -27,12 +25,30 @@ pub fn is_day(days: i32) -> bool {
 /// Whether an instant lies in the years 1 to 9999.
 #[must_use]
 pub fn is_instant(micros: i64) -> bool {
-    i32::try_from(micros.div_euclid(MICROS_A_DAY)).is_ok_and(is_day)
+    const FIRST: i64 = FIRST_DAY as i64 * MICROS_A_DAY;
+    const BEHIND: i64 = (LAST_DAY as i64 + 1) * MICROS_A_DAY;
+    (FIRST..BEHIND).contains(&micros)
 }
 
 /// Appends a text in quotes.
 pub fn push_text(sql: &mut String, text: &str) {
+    sql.reserve(text.len() + 2);
     sql.push('\'');
+    if is_plain(text.as_bytes()) {
+        sql.push_str(text);
+    } else {
+        push_escaped(sql, text);
+    }
+    sql.push('\'');
+}
+
+/// Whether certainly no byte needs an escape. Looks at all of them, since that goes many bytes a step.
+fn is_plain(bytes: &[u8]) -> bool {
+    let may_need = |byte: u8| (byte < b' ') | (byte == b'\'') | (byte == b'\\') | (byte == b'$');
+    !bytes.iter().fold(false, |found, byte| found | may_need(*byte))
+}
+
+fn push_escaped(sql: &mut String, text: &str) {
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape = match byte {
@@ -51,7 +67,6 @@ pub fn push_text(sql: &mut String, text: &str) {
         plain = at + 1;
     }
     sql.push_str(&text[plain..]);
-    sql.push('\'');
 }
 
 /// Appends a name in backquotes.
@@ -87,8 +102,9 @@ pub fn push_date(sql: &mut String, days: i32) -> Result<(), OutOfRange> {
     if !is_day(days) {
         return Err(OutOfRange);
     }
-    let (year, month, day) = civil(days);
-    append(sql, format_args!("DATE'{year:04}-{month:02}-{day:02}'"));
+    let mut literal = *b"DATE'0000-00-00'";
+    put_date(&mut literal[5..15], days);
+    push_ascii(sql, &literal);
     Ok(())
 }
 
@@ -99,32 +115,54 @@ pub fn push_timestamp(sql: &mut String, micros: i64) -> Result<(), OutOfRange> {
     }
     let days = i32::try_from(micros.div_euclid(MICROS_A_DAY)).map_err(|_| OutOfRange)?;
     let within = micros.rem_euclid(MICROS_A_DAY);
-    let (year, month, day) = civil(days);
     let (seconds, fraction) = (within / 1_000_000, within % 1_000_000);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    append(
-        sql,
-        format_args!("TIMESTAMP'{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"),
-    );
-    if fraction != 0 {
-        append(sql, format_args!(".{fraction:06}"));
-    }
+    let mut literal = *b"TIMESTAMP'0000-00-00T00:00:00.000000";
+    put_date(&mut literal[10..20], days);
+    put_digits(&mut literal[21..23], seconds / 3600);
+    put_digits(&mut literal[24..26], seconds / 60 % 60);
+    put_digits(&mut literal[27..29], seconds % 60);
+    put_digits(&mut literal[30..36], fraction);
+    let is_whole = fraction == 0;
+    push_ascii(sql, if is_whole { &literal[..29] } else { &literal });
     sql.push_str("Z'");
     Ok(())
+}
+
+/// Writes `YYYY-MM-DD`.
+fn put_date(place: &mut [u8], days: i32) {
+    let (year, month, day) = civil(days);
+    put_digits(&mut place[..4], year);
+    put_digits(&mut place[5..7], month);
+    put_digits(&mut place[8..10], day);
+}
+
+/// Writes the last digits of a number that is not negative, as many as there is place for.
+fn put_digits(place: &mut [u8], number: i64) {
+    let mut left = number;
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+}
+
+fn push_ascii(sql: &mut String, text: &[u8]) {
+    // What is made here of digits and signs is a text.
+    sql.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// Appends a double, or nothing and false if it is not a number: SQL has no literal for that.
 #[must_use]
 pub fn push_double(sql: &mut String, value: f64) -> bool {
     if value.is_finite() {
-        append(sql, format_args!("{value:?}D"));
+        sql.push_str(ryu::Buffer::new().format_finite(value));
+        sql.push('D');
     }
     value.is_finite()
 }
 
 /// Appends a whole number.
 pub fn push_integer(sql: &mut String, value: i64) {
-    append(sql, format_args!("{value}"));
+    sql.push_str(itoa::Buffer::new().format(value));
 }
 
 /// Appends `X'…'`.
@@ -136,11 +174,6 @@ pub fn push_binary(sql: &mut String, bytes: &[u8]) {
         sql.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     sql.push('\'');
-}
-
-fn append(sql: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    sql.write_fmt(arguments).ok();
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
@@ -180,6 +213,11 @@ mod tests {
             ("'); DROP TABLE t; --", "'\\'); DROP TABLE t; --'"),
             ("${env:HOME} $5", "'\\u0024{env:HOME} $5'"),
             ("100%_\"x\"`y`", "'100%_\"x\"`y`'"),
+            ("bell\u{7}, no escape", "'bell\u{7}, no escape'"),
+            (
+                "a text of more than sixteen bytes'",
+                "'a text of more than sixteen bytes\\''",
+            ),
         ];
         for (value, expect) in cases {
             assert_eq!(text(value), expect);
@@ -216,6 +254,10 @@ mod tests {
             "TIMESTAMP'2026-04-01T10:00:00Z'"
         );
         assert_eq!(time(1_500).unwrap(), "TIMESTAMP'1970-01-01T00:00:00.001500Z'");
+        let first = i64::from(FIRST_DAY) * MICROS_A_DAY;
+        assert_eq!(time(first).unwrap(), "TIMESTAMP'0001-01-01T00:00:00Z'");
+        let last = (i64::from(LAST_DAY) + 1) * MICROS_A_DAY - 1;
+        assert_eq!(time(last).unwrap(), "TIMESTAMP'9999-12-31T23:59:59.999999Z'");
         assert_eq!(time(i64::MAX), Err(OutOfRange));
     }
 

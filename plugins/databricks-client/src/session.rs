@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lakefeed_plugin_api::{Host, TokenRequest};
 use reqwest::Method;
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::classify::is_token_refused;
 use crate::{Answer, DatabricksError, Http, Workspace};
@@ -60,10 +60,15 @@ impl Databricks {
         &self,
         doing: &'static str,
         path: &str,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> Result<Answer, DatabricksError> {
-        self.call(doing, Method::POST, path, Some(body.to_string().into()))
-            .await
+        let body = serde_json::to_vec(body).map_err(|error| DatabricksError::Unreachable {
+            doing,
+            what: "the request cannot be made",
+            may_have_arrived: false,
+            cause: error.to_string(),
+        })?;
+        self.call(doing, Method::POST, path, Some(body.into())).await
     }
 
     /// Reads without signing in.

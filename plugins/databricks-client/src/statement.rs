@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::classify::class_of;
@@ -62,14 +62,14 @@ impl Warehouse<'_> {
         limit: Duration,
     ) -> Result<Rows, DatabricksError> {
         let end = Instant::now() + limit;
-        let body = json!({
-            "statement": sql,
-            "warehouse_id": self.id,
-            "wait_timeout": WAIT,
-            "on_wait_timeout": "CONTINUE",
-            "disposition": "INLINE",
-            "format": "JSON_ARRAY",
-        });
+        let body = Submission {
+            statement: sql,
+            warehouse_id: self.id,
+            wait_timeout: WAIT,
+            on_wait_timeout: "CONTINUE",
+            disposition: "INLINE",
+            format: "JSON_ARRAY",
+        };
         let submitting = self.databricks.post(doing, STATEMENTS, &body);
         let Ok(submitted) = tokio::time::timeout(limit, submitting).await else {
             return Err(DatabricksError::TooLate {
@@ -217,6 +217,17 @@ impl Drop for CancelOnDrop<'_> {
             }
         });
     }
+}
+
+/// What is submitted; the text may have many megabytes, and is not copied before it is written.
+#[derive(Serialize)]
+struct Submission<'a> {
+    statement: &'a str,
+    warehouse_id: &'a str,
+    wait_timeout: &'a str,
+    on_wait_timeout: &'a str,
+    disposition: &'a str,
+    format: &'a str,
 }
 
 #[derive(Debug, Deserialize)]

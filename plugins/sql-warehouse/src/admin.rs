@@ -99,6 +99,10 @@ impl SqlWarehouse {
     /// A table that is there already is as good as made if it has the columns.
     async fn compare(&self, table: &TableRef, wanted: &[MappedColumn]) -> Result<Applied, SqlError> {
         let have = self.described(table).await?;
+        if !have.exists {
+            let table = have.table.to_string();
+            return Err(SqlError::Unseen { table });
+        }
         let lacks = |column: &&MappedColumn| {
             !have
                 .columns

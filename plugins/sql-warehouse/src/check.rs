@@ -10,8 +10,8 @@ impl Check for SqlWarehouse {
         let subject = Subject {
             table: &self.checked.table,
             warehouse: &self.checked.warehouse,
-            workspace_id: None,
-            region: None,
+            workspace_id: self.checked.workspace_id.as_deref(),
+            region: self.checked.workspace_region.as_deref(),
             staging: self.checked.staging.as_deref(),
             needs_direct_grants: false,
         };

@@ -11,6 +11,12 @@ pub struct Config {
     /// Address of the workspace: `https://<workspace>.cloud.databricks.com`. Plain http only on loopback.
     #[schemars(extend("x-lakefeed-access" = "databricks-host"))]
     pub databricks_workspace_url: String,
+    /// The workspace's number, as after `o=` in its address; only checked.
+    #[serde(default)]
+    pub databricks_workspace_id: Option<String>,
+    /// The workspace's region; only checked.
+    #[serde(default)]
+    pub databricks_region: Option<String>,
     /// Id of the SQL warehouse that runs the statements.
     pub databricks_warehouse_id: String,
     /// Full name of the managed table: `catalog.schema.table`.
@@ -35,6 +41,8 @@ fn default_file_size() -> u32 {
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
     pub(crate) workspace: Workspace,
+    pub(crate) workspace_id: Option<String>,
+    pub(crate) workspace_region: Option<String>,
     pub(crate) warehouse: String,
     pub(crate) table: TableName,
     pub(crate) staging: Option<String>,
@@ -50,6 +58,8 @@ impl Config {
         }
         Ok(Checked {
             workspace: Workspace::parse(&self.databricks_workspace_url)?,
+            workspace_id: self.databricks_workspace_id.clone(),
+            workspace_region: self.databricks_region.clone(),
             warehouse: self.databricks_warehouse_id.clone(),
             table: TableName::parse(&self.table_name)?,
             staging: self.staging_table_path.clone(),

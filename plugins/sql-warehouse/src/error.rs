@@ -9,6 +9,7 @@
 //! | SQLW-005 | a plan has differences that only an operator may close | run the statements that it names |
 //! | SQLW-006 | the table is there with other columns | drop it, or name another |
 //! | SQLW-007 | the merge's mode or format is not one of this plugin's | use another plugin for it |
+//! | SQLW-008 | the table is there and its columns may not be seen | grant what the message names |
 
 use lakefeed_databricks_client::DatabricksError;
 use lakefeed_plugin_api::{Category, PluginError};
@@ -46,6 +47,12 @@ pub enum SqlError {
         /// What it lacks.
         columns: String,
     },
+    /// The table is there, and the catalog shows no column of it.
+    #[error("table `{table}` is there, and the service principal may not see it")]
+    Unseen {
+        /// Its name.
+        table: String,
+    },
     /// The merge asks for what this plugin does not do.
     #[error("{what} is not supported")]
     Unsupported {
@@ -74,6 +81,11 @@ impl From<SqlError> for PluginError {
                 Category::SchemaMismatch,
                 "SQLW-006",
                 "drop it, or name another table",
+            ),
+            SqlError::Unseen { .. } => (
+                Category::AuthDenied,
+                "SQLW-008",
+                "grant SELECT and MODIFY on it; `lakefeed check --connect` prints the statements",
             ),
             SqlError::Unsupported { .. } => (
                 Category::TargetUnsupported,

@@ -3,7 +3,10 @@
 //!     cargo bench -p lakefeed-plugin-zerobus --bench body
 //!
 //! Prints a line for each batch: rows a second of both, and how many times as fast ours is. The batches have the columns
-//! of two flat views: patients (seven) and observations (eighteen).
+//! of two flat views, patients (seven) and observations (eighteen), and `is_deleted`.
+//!
+//! That writer makes ISO texts of days and instants, which the service refuses; what it does when they are made numbers
+//! before stands at the end of the line.
 
 use std::hint::black_box;
 use std::io::Write as _;
@@ -11,8 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{
-    ArrayRef, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::json::ArrayWriter;
 use lakefeed_plugin_zerobus::body::Columns;
@@ -23,13 +28,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, batch) in [("patients", patients()?), ("observations", observations()?)] {
         let ours = measure(|| ours(&batch).map(|body| body.len()))?;
         let theirs = measure(|| theirs(&batch).map(|body| body.len()))?;
+        let of_numbers = measure(|| theirs_of_numbers(&batch).map(|body| body.len()))?;
         let rate = |time: Duration| f64::from(ROWS) / time.as_secs_f64();
         writeln!(
             std::io::stdout(),
-            "{name:>13}: {:>10.0} rows/s, arrow-json {:>10.0} rows/s, {:.1} times as fast",
+            "{name:>13}: {:>9.0} rows/s; arrow-json {:>9.0} rows/s: {:.1} times as fast; of numbers {:>9.0} rows/s: {:.1} times",
             rate(ours),
             rate(theirs),
-            theirs.as_secs_f64() / ours.as_secs_f64()
+            theirs.as_secs_f64() / ours.as_secs_f64(),
+            rate(of_numbers),
+            of_numbers.as_secs_f64() / ours.as_secs_f64()
         )?;
     }
     Ok(())
@@ -48,7 +56,8 @@ fn measure<E>(mut run: impl FnMut() -> Result<usize, E>) -> Result<Duration, E> 
 
 fn ours(batch: &RecordBatch) -> Result<Vec<u8>, String> {
     let columns = Columns::of(batch).map_err(|error| error.to_string())?;
-    let mut body = vec![b'['];
+    let mut body = Vec::with_capacity(columns.room(batch.num_rows()));
+    body.push(b'[');
     let written = columns.push_rows(&mut body, 0..batch.num_rows());
     written.map_err(|no_json| no_json.problem.to_owned())?;
     body.push(b']');
@@ -60,6 +69,27 @@ fn theirs(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     writer.write(batch)?;
     writer.finish()?;
     Ok(writer.into_inner())
+}
+
+fn theirs_of_numbers(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let names = batch.schema();
+    let columns = batch.columns().iter().map(|column| -> ArrayRef {
+        match column.data_type() {
+            DataType::Date32 => Arc::new(
+                column
+                    .as_primitive::<Date32Type>()
+                    .reinterpret_cast::<Int32Type>(),
+            ),
+            DataType::Timestamp(..) => Arc::new(
+                column
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .reinterpret_cast::<Int64Type>(),
+            ),
+            _ => Arc::clone(column),
+        }
+    });
+    let names = names.fields().iter().map(|field| field.name());
+    theirs(&RecordBatch::try_from_iter(names.zip(columns))?)
 }
 
 fn text(prefix: &str, empty_each: i32) -> ArrayRef {

@@ -9,6 +9,7 @@ use arrow::array::{
     Array, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, ListArray,
     StringArray, TimestampMicrosecondArray,
 };
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
@@ -22,14 +23,20 @@ use crate::ZerobusError;
 /// A batch's columns, ready to be written row by row.
 pub struct Columns<'a> {
     columns: Vec<Column<'a>>,
+    rows: usize,
 }
 
 struct Column<'a> {
     name: String,
-    /// `"name":`, and the same after a comma.
-    first: Vec<u8>,
-    later: Vec<u8>,
+    key: Key,
+    nulls: Option<&'a NullBuffer>,
     cells: Cells<'a>,
+}
+
+/// `,"name":`
+struct Key {
+    text: Vec<u8>,
+    length: usize,
 }
 
 /// A value that has no JSON.
@@ -45,6 +52,8 @@ pub struct NoJson {
 
 /// A column of the closed set.
 enum Cells<'a> {
+    /// Texts of which none has a byte that needs an escape: all bytes, and where each text begins and ends.
+    Plain(&'a [u8], &'a [i32]),
     Text(&'a StringArray),
     Date(&'a Date32Array),
     Time(&'a TimestampMicrosecondArray),
@@ -66,20 +75,24 @@ impl<'a> Columns<'a> {
     pub fn spelled(batch: &'a RecordBatch, spell: impl Fn(&str) -> String) -> Result<Self, ZerobusError> {
         let schema = batch.schema();
         let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
-            let mut first = Vec::new();
-            push_text(&mut first, &spell(field.name()));
-            first.push(b':');
-            let later = [b",", first.as_slice()].concat();
             Ok(Column {
                 name: field.name().clone(),
-                first,
-                later,
+                key: Key::of(&spell(field.name())),
+                nulls: array.nulls(),
                 cells: Cells::of(array.as_ref())?,
             })
         });
         Ok(Self {
             columns: columns.collect::<Result<_, ZerobusError>>()?,
+            rows: batch.num_rows(),
         })
+    }
+
+    /// About how many bytes so many of the rows take.
+    pub fn room(&self, rows: usize) -> usize {
+        let names: usize = self.columns.iter().map(|column| column.key.length).sum();
+        let cells: usize = self.columns.iter().map(|column| column.cells.room()).sum();
+        rows * (names + 3 + cells / self.rows.max(1))
     }
 
     /// Appends the rows as objects with commas between; what was appended before an error stays.
@@ -89,19 +102,22 @@ impl<'a> Columns<'a> {
             if row > start {
                 out.push(b',');
             }
-            out.push(b'{');
-            let mut is_first = true;
+            let begin = out.len();
             for column in &self.columns {
-                if column.cells.is_null(row) {
+                if is_null(column.nulls, row) {
                     continue;
                 }
-                out.extend_from_slice(if is_first { &column.first } else { &column.later });
-                is_first = false;
+                push_part(out, &column.key.text, 0..column.key.length);
                 column.cells.push(out, row).map_err(|problem| NoJson {
                     row,
                     column: column.name.clone(),
                     problem,
                 })?;
+            }
+            // The first name has a comma before it like any other.
+            match out.get_mut(begin) {
+                Some(comma) => *comma = b'{',
+                None => out.push(b'{'),
             }
             out.push(b'}');
         }
@@ -109,10 +125,29 @@ impl<'a> Columns<'a> {
     }
 }
 
+impl Key {
+    fn of(name: &str) -> Self {
+        let mut text = vec![b','];
+        push_text(&mut text, name);
+        text.push(b':');
+        let length = text.len();
+        // So that it is copied as a block.
+        text.resize(length.max(32), 0);
+        Self { text, length }
+    }
+}
+
 impl<'a> Cells<'a> {
     fn of(array: &'a dyn Array) -> Result<Self, ZerobusError> {
         Ok(match array.data_type() {
-            DataType::Utf8 => Self::Text(array.as_string()),
+            DataType::Utf8 => {
+                let texts: &StringArray = array.as_string();
+                // Asked once for all: a batch seldom has a text that needs an escape in more than a column or two.
+                match is_plain(all_bytes(texts)) {
+                    true => Self::Plain(texts.value_data(), texts.value_offsets()),
+                    false => Self::Text(texts),
+                }
+            }
             DataType::Date32 => Self::Date(array.as_primitive::<Date32Type>()),
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Self::Time(array.as_primitive::<TimestampMicrosecondType>())
@@ -134,38 +169,76 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn is_null(&self, row: usize) -> bool {
+    /// About how many bytes all values take.
+    fn room(&self) -> usize {
         match self {
-            Self::Text(array) => array.is_null(row),
-            Self::Date(array) => array.is_null(row),
-            Self::Time(array) => array.is_null(row),
-            Self::Int(array) => array.is_null(row),
-            Self::Long(array) => array.is_null(row),
-            Self::Double(array) => array.is_null(row),
-            Self::Boolean(array) => array.is_null(row),
-            Self::Binary(array) => array.is_null(row),
-            Self::List(array, _) => array.is_null(row),
+            Self::Plain(_, offsets) => place(offsets.last()) - place(offsets.first()) + 2 * offsets.len(),
+            Self::Text(array) => all_bytes(array).len() + 2 * array.len(),
+            Self::Date(array) => 6 * array.len(),
+            Self::Time(array) => 16 * array.len(),
+            Self::Int(array) => 6 * array.len(),
+            Self::Long(array) => 12 * array.len(),
+            Self::Double(array) => 12 * array.len(),
+            Self::Boolean(array) => 5 * array.len(),
+            Self::Binary(array) => array.value_data().len() * 4 / 3 + 4 * array.len(),
+            Self::List(array, items) => items.room() + 3 * array.len(),
         }
     }
 
     fn push(&self, out: &mut Vec<u8>, row: usize) -> Result<(), &'static str> {
         const YEARS: &str = "lies outside the years 1 to 9999";
         match self {
+            Self::Plain(bytes, offsets) => {
+                out.push(b'"');
+                push_part(out, bytes, place(offsets.get(row))..place(offsets.get(row + 1)));
+                out.push(b'"');
+            }
             Self::Text(array) => push_text(out, array.value(row)),
             Self::Date(array) if is_day(array.value(row)) => push_integer(out, array.value(row)),
             Self::Time(array) if is_instant(array.value(row)) => push_integer(out, array.value(row)),
             Self::Date(_) | Self::Time(_) => return Err(YEARS),
             Self::Int(array) => push_integer(out, array.value(row)),
             Self::Long(array) => push_integer(out, array.value(row)),
-            Self::Double(array) if array.value(row).is_finite() => {
-                out.extend_from_slice(ryu::Buffer::new().format_finite(array.value(row)).as_bytes());
-            }
+            Self::Double(array) if array.value(row).is_finite() => push_double(out, array.value(row)),
             Self::Double(_) => return Err("is not a finite number"),
             Self::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
             Self::Binary(array) => push_base64(out, array.value(row)),
             Self::List(array, items) => push_list(out, array, items, row)?,
         }
         Ok(())
+    }
+}
+
+fn is_null(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_some_and(|nulls| nulls.is_null(row))
+}
+
+/// The bytes of all texts of an array, also of one that is a slice.
+fn all_bytes(texts: &StringArray) -> &[u8] {
+    let offsets = texts.value_offsets();
+    let (start, end) = (place(offsets.first()), place(offsets.last()));
+    texts.value_data().get(start..end).unwrap_or_default()
+}
+
+/// An offset as a place; those of Arrow are never negative.
+fn place(offset: Option<&i32>) -> usize {
+    offset.map_or(0, |offset| usize::try_from(*offset).unwrap_or(0))
+}
+
+/// Appends a part of these bytes. A copy of a fixed length takes no call, so a short part is copied with what stands
+/// behind it, where there is enough, and that is cut off again.
+fn push_part(out: &mut Vec<u8>, bytes: &[u8], part: Range<usize>) {
+    const BLOCK: usize = 32;
+    let length = part.len();
+    let block = bytes
+        .get(part.start..)
+        .and_then(|rest| rest.first_chunk::<BLOCK>());
+    match block {
+        Some(block) if length <= BLOCK => {
+            out.extend_from_slice(block);
+            out.truncate(out.len() - BLOCK + length);
+        }
+        _ => out.extend_from_slice(&bytes[part]),
     }
 }
 
@@ -177,12 +250,13 @@ fn push_list(
 ) -> Result<(), &'static str> {
     let offsets = array.value_offsets();
     let [start, end] = [offsets[row], offsets[row + 1]].map(|at| usize::try_from(at).unwrap_or(0));
+    let nulls = array.values().nulls();
     out.push(b'[');
     for item in start..end {
         if item > start {
             out.push(b',');
         }
-        if items.is_null(item) {
+        if is_null(nulls, item) {
             out.extend_from_slice(b"null");
         } else {
             items.push(out, item)?;
@@ -194,6 +268,34 @@ fn push_list(
 
 fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a finite number, so that it is read back equal.
+fn push_double(out: &mut Vec<u8>, value: f64) {
+    const FEW: f64 = 1e12;
+    // Most numbers have at most three digits behind the point. Whether this one has is told by the division, which
+    // rounds as the reader of the digits does.
+    let thousandths = (value * 1000.0 + 0.5f64.copysign(value)).clamp(-FEW, FEW) as i64;
+    if (thousandths as f64 / 1000.0).to_bits() != value.to_bits() {
+        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        return;
+    }
+    if thousandths < 0 {
+        out.push(b'-');
+    }
+    let (whole, behind) = (
+        thousandths.unsigned_abs() / 1000,
+        thousandths.unsigned_abs() % 1000,
+    );
+    push_integer(out, whole);
+    let digits = [behind / 100, behind / 10 % 10, behind % 10].map(|digit| b'0' + digit as u8);
+    let count = match behind {
+        _ if behind % 100 == 0 => 1,
+        _ if behind % 10 == 0 => 2,
+        _ => 3,
+    };
+    out.push(b'.');
+    out.extend_from_slice(&digits[..count]);
 }
 
 fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -223,8 +325,8 @@ const ESCAPES: [u8; 256] = {
 };
 
 fn push_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
     let bytes = text.as_bytes();
+    out.push(b'"');
     if is_plain(bytes) {
         out.extend_from_slice(bytes);
     } else {
@@ -237,22 +339,23 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
 fn is_plain(bytes: &[u8]) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = LOW << 7;
-    let mut chunks = bytes.chunks_exact(8);
-    let mut marks = 0;
-    for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(word);
+    let marks = |chunk: &[u8; 8]| {
+        let word = u64::from_le_bytes(*chunk);
         // A byte below the bound borrows into its highest bit; exact for the lowest such byte, which is enough here.
         let below = |word: u64, bound: u64| word.wrapping_sub(LOW * bound) & !word;
         let is = |byte: u8| below(word ^ (LOW * u64::from(byte)), 1);
-        marks |= below(word, 0x20) | is(b'"') | is(b'\\');
-    }
-    marks & HIGH == 0
-        && chunks
-            .remainder()
-            .iter()
-            .all(|byte| ESCAPES[usize::from(*byte)] == 0)
+        below(word, 0x20) | is(b'"') | is(b'\\')
+    };
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().all(|byte| ESCAPES[usize::from(*byte)] == 0);
+    };
+    // The last step looks at some bytes again rather than at the rest one by one.
+    let found = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .fold(marks(last), |found, chunk| found | marks(chunk));
+    found & HIGH == 0
 }
 
 fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -346,6 +449,34 @@ mod tests {
                 Some(doubles[index].to_bits())
             );
             assert_eq!(row["l"].as_i64(), Some(longs[index]));
+        }
+    }
+
+    #[test]
+    fn a_number_has_its_shortest_digits() {
+        let check = |value: f64| {
+            let mut out = Vec::new();
+            push_double(&mut out, value);
+            let expect = ryu::Buffer::new().format_finite(value).to_owned();
+            assert_eq!(String::from_utf8(out).unwrap(), expect);
+        };
+        for thousandths in -12_345_i32..12_345 {
+            check(f64::from(thousandths) / 1000.0);
+            check(f64::from(thousandths) * 0.001);
+            check(f64::from(thousandths) / 7.0);
+        }
+        for value in [
+            -0.0,
+            999_999_999.999,
+            1e9,
+            1e9 + 0.5,
+            1e12,
+            123_456_789_012.5,
+            5e-324,
+            f64::MAX,
+            f64::MIN,
+        ] {
+            check(value);
         }
     }
 

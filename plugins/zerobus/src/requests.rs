@@ -3,7 +3,7 @@
 //! Never inside one change. Two requests that share a resource are not under way together, since the service promises no
 //! order between requests (W 2.2); without a column `id` nothing is known of resources, and requests follow each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow::array::{Array, AsArray, StringArray};
@@ -41,10 +41,19 @@ pub(crate) struct Request {
     pub(crate) rows: usize,
     /// Whether it waits for all before it.
     pub(crate) waits: bool,
-    /// What its changes are known by, to be remembered where a request before it failed.
-    pub(crate) marks: Vec<u128>,
-    /// The same of its changes that were durable before and are not in the body.
+    /// Where each change's rows stand in the body.
+    kept: Vec<Range<usize>>,
+    /// What those of its changes are known by that were durable before and are not in the body.
     pub(crate) settled: Vec<u128>,
+}
+
+impl Request {
+    /// What the changes in the body are known by, to be remembered where a request before it failed.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = u128> {
+        self.kept
+            .iter()
+            .map(|rows| Settled::mark(&self.body[rows.clone()]))
+    }
 }
 
 /// The table's own spelling of its columns, by their names in lower case: the service compares letters exactly (W 2.6),
@@ -86,13 +95,14 @@ pub(crate) fn requests(
     let columns = Columns::spelled(batch, |name| spelling.spell(name))?;
     let mut resources = Resources::of(batch, cut);
     let good_rows = batch.num_rows().div_ceil(cut.max_in_flight).max(FEW_ROWS);
+    let room = columns.room(good_rows.min(batch.num_rows())).min(cut.max_body);
     let mut done = Requests::default();
-    let mut open = Open::at(0);
+    let mut open = Open::at(0, room);
     for (change, rows) in changes(starts, batch.num_rows()).enumerate() {
         let is_full = cut.max_in_flight > 1 && open.rows >= good_rows;
         if is_full {
             done.requests.push(open.close(&mut resources));
-            open = Open::at(change);
+            open = Open::at(change, room);
         }
         let before = open.begin_change();
         let refusal = match columns.push_rows(&mut open.body, rows.clone()) {
@@ -115,7 +125,7 @@ pub(crate) fn requests(
             done.requests
                 .push(std::mem::replace(&mut open, later).close(&mut resources));
         }
-        open.keep_change(before, rows, cut);
+        open.keep_change(before, rows);
     }
     if !open.changes.is_empty() {
         done.requests.push(open.close(&mut resources));
@@ -146,18 +156,21 @@ struct Open {
     changes: Range<usize>,
     rows: usize,
     spans: Vec<Range<usize>>,
-    marks: Vec<u128>,
+    kept: Vec<Range<usize>>,
     settled: Vec<u128>,
 }
 
 impl Open {
-    fn at(change: usize) -> Self {
+    /// One that begins with a change, and has room for so many bytes.
+    fn at(change: usize, room: usize) -> Self {
+        let mut body = Vec::with_capacity(room);
+        body.push(b'[');
         Self {
-            body: vec![b'['],
+            body,
             changes: change..change,
             rows: 0,
             spans: Vec::new(),
-            marks: Vec::new(),
+            kept: Vec::new(),
             settled: Vec::new(),
         }
     }
@@ -174,19 +187,17 @@ impl Open {
         self.body.truncate(before - usize::from(self.rows > 0));
     }
 
-    fn keep_change(&mut self, before: usize, rows: Range<usize>, cut: Cut) {
-        let before = before.min(self.body.len());
-        if cut.max_in_flight > 1 {
-            let start = if self.rows == 0 { 1 } else { before };
-            self.marks.push(Settled::mark(&self.body[start..]));
-        }
+    fn keep_change(&mut self, before: usize, rows: Range<usize>) {
+        // What was taken to another body stands at its beginning.
+        let start = if self.rows == 0 { 1 } else { before };
+        self.kept.push(start..self.body.len());
         self.rows += rows.len();
         self.spans.push(rows);
     }
 
     /// Takes the change that was begun last to a request of its own.
     fn split_off(&mut self, before: usize, change: usize) -> Self {
-        let mut later = Self::at(change);
+        let mut later = Self::at(change, self.body.capacity());
         later.body.extend_from_slice(&self.body[before..]);
         later.changes.end = change + 1;
         self.drop_change(before);
@@ -206,7 +217,7 @@ impl Open {
             changes: self.changes,
             rows: self.rows,
             waits,
-            marks: self.marks,
+            kept: self.kept,
             settled: self.settled,
         }
     }
@@ -215,7 +226,11 @@ impl Open {
 /// The resources of requests that may be under way.
 struct Resources<'a> {
     ids: Option<&'a StringArray>,
-    under_way: HashSet<&'a str>,
+    /// Each resource, and the last request that has it.
+    under_way: HashMap<&'a str, usize>,
+    request: usize,
+    /// Whether a request that may be under way has a row without an id, which could be anybody's.
+    has_unknown: bool,
     is_wanted: bool,
 }
 
@@ -226,7 +241,9 @@ impl<'a> Resources<'a> {
             .filter(|column| column.data_type() == &DataType::Utf8);
         Self {
             ids: column.map(|column| column.as_string()),
-            under_way: HashSet::new(),
+            under_way: HashMap::new(),
+            request: 0,
+            has_unknown: false,
             is_wanted: cut.max_in_flight > 1,
         }
     }
@@ -236,19 +253,21 @@ impl<'a> Resources<'a> {
         let Some(ids) = self.ids.filter(|_| self.is_wanted) else {
             return true;
         };
-        // A row without an id could be anybody's.
-        let has_unknown = spans.iter().cloned().flatten().any(|row| ids.is_null(row));
-        let of_request: HashSet<&str> = spans
-            .iter()
-            .cloned()
-            .flatten()
-            .map(|row| ids.value(row))
-            .collect();
-        let is_shared = has_unknown || !self.under_way.is_disjoint(&of_request);
-        if is_shared {
-            self.under_way.clear();
+        self.request += 1;
+        let (request, mut is_shared, mut has_unknown) = (self.request, self.has_unknown, false);
+        for row in spans.iter().cloned().flatten() {
+            if ids.is_null(row) {
+                has_unknown = true;
+                continue;
+            }
+            let before = self.under_way.insert(ids.value(row), request);
+            is_shared |= before.is_some_and(|before| before != request);
         }
-        self.under_way.extend(of_request);
+        is_shared |= has_unknown;
+        if is_shared {
+            self.under_way.retain(|_, of| *of == request);
+        }
+        self.has_unknown = has_unknown;
         is_shared
     }
 }
@@ -405,6 +424,47 @@ mod tests {
                 (1536..2048, false)
             ]
         );
+    }
+
+    #[test]
+    fn a_request_with_a_row_without_an_id_is_alone_under_way() {
+        let ids: Vec<Option<String>> = (0..1_024).map(|n| (n != 300).then(|| format!("p-{n}"))).collect();
+        let column: ArrayRef = Arc::new(StringArray::from(ids));
+        let batch = RecordBatch::try_from_iter([("id", column)]).unwrap();
+        let starts: Vec<u64> = (0..1_024).collect();
+        let cut = Cut {
+            max_body: MAX_BODY,
+            max_in_flight: 4,
+        };
+        let cut = requests(
+            &batch,
+            &starts,
+            cut,
+            &Spelling::default(),
+            &mut Settled::default(),
+        )
+        .unwrap();
+        let waits: Vec<bool> = cut.requests.iter().map(|request| request.waits).collect();
+        assert_eq!(waits, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_change_is_known_by_its_rows_in_whichever_body_it_came_to_stand() {
+        let cut = Cut {
+            max_body: 34,
+            max_in_flight: 4,
+        };
+        let cut = requests(
+            &batch(&["a", "b", "b", "c"]),
+            &[0, 1, 3],
+            cut,
+            &Spelling::default(),
+            &mut Settled::default(),
+        )
+        .unwrap();
+        let marks: Vec<u128> = cut.requests.iter().flat_map(Request::marks).collect();
+        let rows: [&[u8]; 3] = [br#"{"id":"a"}"#, br#"{"id":"b"},{"id":"b"}"#, br#"{"id":"c"}"#];
+        assert_eq!(marks, rows.map(Settled::mark));
     }
 
     #[test]

@@ -191,8 +191,8 @@ impl Zerobus {
         let Some(session) = session.as_mut() else { return };
         for (index, request) in requests.iter().enumerate() {
             let is_durable = outcomes.get(index).is_some_and(Result::is_ok);
-            let sent = request.marks.iter().filter(|_| is_durable);
-            let marks = request.settled.iter().chain(sent).copied();
+            let sent = request.marks().filter(|_| is_durable);
+            let marks = request.settled.iter().copied().chain(sent);
             session.settled.remember(meta.last_offset, marks);
         }
     }

@@ -123,6 +123,20 @@ async fn an_hour_of_traffic_to_one_table_takes_one_token() {
 }
 
 #[tokio::test]
+async fn a_day_of_traffic_to_one_table_takes_a_token_for_each_fifty_five_minutes() {
+    let served = serve(|number, _, _| good(number)).await;
+    let request = served.request("a");
+    for _ in 0..(24 * 60 * 6) {
+        let token = served.broker.token(&request).await.unwrap();
+        let left = token.expires_at_ms.unwrap() - served.now.load(Ordering::SeqCst);
+        assert!(left > REFRESH_BEFORE_MS, "{left} ms left");
+        served.now.fetch_add(10_000, Ordering::SeqCst);
+    }
+    // 24 hours of 60 minutes are 26 times 55 and a rest.
+    assert_eq!(served.asked(), 27);
+}
+
+#[tokio::test]
 async fn a_token_that_was_refused_is_forgotten_once_for_all_who_hold_it() {
     let served = serve(|number, _, _| good(number)).await;
     let request = served.request("a");
