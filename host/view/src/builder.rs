@@ -50,9 +50,16 @@ impl ColumnBuilder {
     }
 
     /// Whether the cells of one resource still fit Arrow's 32-bit offsets.
-    pub(crate) fn check_room(&self, flat: &Flat<'_>, column: usize) -> Result<(), RowError> {
+    ///
+    /// `most` is what the cells of no column exceed.
+    pub(crate) fn check_room(&self, flat: &Flat<'_>, column: usize, most: usize) -> Result<(), RowError> {
+        let room = (i32::MAX as usize).saturating_sub(self.bytes);
+        // Mostly there is room for far more than the cells could take, and nobody need count.
+        if most <= room {
+            return Ok(());
+        }
         let added: usize = flat.cells(column).map(|cell| size(flat, cell)).sum();
-        if self.bytes + added > i32::MAX as usize {
+        if added > room {
             return Err(RowError::new(
                 Code::BatchFull,
                 "the column would pass 2 GiB in one batch",
@@ -61,19 +68,22 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// Appends the cells of one resource, for which there is room.
     pub(crate) fn append(&mut self, flat: &Flat<'_>, column: usize) {
-        for cell in flat.cells(column) {
-            self.bytes += size(flat, cell);
-            match (&mut self.ends, cell) {
-                (None, cell) => self.values.push(flat, cell),
-                (Some(ends), Cell::List { start, length }) => {
-                    for item in flat.list(start, length) {
-                        self.values.push(flat, *item);
-                    }
-                    ends.push(ends.last().copied().unwrap_or(0) + i32::try_from(length).unwrap_or(i32::MAX));
-                }
-                (Some(ends), _) => ends.push(ends.last().copied().unwrap_or(0)),
+        let cells = flat.cells(column);
+        let Some(ends) = &mut self.ends else {
+            self.bytes += self.values.extend(flat, cells);
+            return;
+        };
+        for cell in cells {
+            let mut end = ends.last().copied().unwrap_or(0);
+            if let Cell::List { start, length } = cell {
+                let items = flat.list(start, length).iter().copied();
+                self.bytes += self.values.extend(flat, items);
+                end += length.cast_signed();
             }
+            self.bytes += 4;
+            ends.push(end);
         }
     }
 
@@ -118,28 +128,53 @@ impl Values {
         }
     }
 
-    fn push(&mut self, flat: &Flat<'_>, cell: Cell) {
+    /// Appends cells and answers about how many bytes they take.
+    fn extend(&mut self, flat: &Flat<'_>, cells: impl Iterator<Item = Cell>) -> usize {
         match self {
-            Self::Utf8(builder) => builder.append_option(match cell {
-                Cell::Text(text) => Some(flat.text(text)),
-                _ => None,
+            Self::Utf8(builder) => {
+                let mut bytes = 0;
+                for cell in cells {
+                    bytes += 4;
+                    match cell {
+                        Cell::Text(text) => {
+                            bytes += text.length as usize;
+                            builder.append_value(flat.text(text));
+                        }
+                        _ => builder.append_null(),
+                    }
+                }
+                bytes
+            }
+            Self::Binary(builder) => {
+                let mut bytes = 0;
+                for cell in cells {
+                    bytes += 4;
+                    match cell {
+                        Cell::Bytes { start, length } => {
+                            bytes += length as usize;
+                            builder.append_value(flat.bytes(start, length));
+                        }
+                        _ => builder.append_null(),
+                    }
+                }
+                bytes
+            }
+            Self::Boolean(builder) => each(1, cells, |cell| {
+                builder.append_option(match cell {
+                    Cell::Boolean(flag) => Some(flag),
+                    _ => None,
+                });
             }),
-            Self::Binary(builder) => builder.append_option(match cell {
-                Cell::Bytes { start, length } => Some(flat.bytes(start, length)),
-                _ => None,
+            Self::Float64(builder) => each(8, cells, |cell| {
+                builder.append_option(match cell {
+                    Cell::Float(number) => Some(number),
+                    _ => None,
+                });
             }),
-            Self::Boolean(builder) => builder.append_option(match cell {
-                Cell::Boolean(flag) => Some(flag),
-                _ => None,
-            }),
-            Self::Float64(builder) => builder.append_option(match cell {
-                Cell::Float(number) => Some(number),
-                _ => None,
-            }),
-            Self::Date32(builder) => builder.append_option(narrow(cell)),
-            Self::Int32(builder) => builder.append_option(narrow(cell)),
-            Self::Int64(builder) => builder.append_option(wide(cell)),
-            Self::Timestamp(builder) => builder.append_option(wide(cell)),
+            Self::Date32(builder) => each(4, cells, |cell| builder.append_option(narrow(cell))),
+            Self::Int32(builder) => each(4, cells, |cell| builder.append_option(narrow(cell))),
+            Self::Int64(builder) => each(8, cells, |cell| builder.append_option(wide(cell))),
+            Self::Timestamp(builder) => each(8, cells, |cell| builder.append_option(wide(cell))),
         }
     }
 
@@ -157,6 +192,16 @@ impl Values {
     }
 }
 
+/// Appends cells of one size and answers how many bytes they take.
+fn each(size: usize, cells: impl Iterator<Item = Cell>, mut append: impl FnMut(Cell)) -> usize {
+    let mut bytes = 0;
+    for cell in cells {
+        append(cell);
+        bytes += size;
+    }
+    bytes
+}
+
 fn wide(cell: Cell) -> Option<i64> {
     match cell {
         Cell::Integer(number) => Some(number),
@@ -168,19 +213,15 @@ fn narrow(cell: Cell) -> Option<i32> {
     wide(cell).and_then(|number| i32::try_from(number).ok())
 }
 
-/// About how many bytes a cell takes in its column.
+/// The most bytes that a cell takes in its column.
 fn size(flat: &Flat<'_>, cell: Cell) -> usize {
     match cell {
-        Cell::Null | Cell::Boolean(_) => 1,
-        Cell::Integer(_) | Cell::Float(_) => 8,
+        Cell::Null | Cell::Boolean(_) | Cell::Integer(_) | Cell::Float(_) => 8,
         Cell::Text(text) => text.length as usize + 4,
         Cell::Bytes { length, .. } => length as usize + 4,
         Cell::List { start, length } => {
-            4 + flat
-                .list(start, length)
-                .iter()
-                .map(|item| size(flat, *item))
-                .sum::<usize>()
+            let items = flat.list(start, length).iter();
+            4 + items.map(|item| size(flat, *item)).sum::<usize>()
         }
     }
 }

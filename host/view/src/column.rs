@@ -11,7 +11,7 @@ use crate::evaluate::{Evaluator, Scalar};
 use crate::output::OutputType;
 use crate::program::{Item, TextKind};
 use crate::rows::PartialDates;
-use crate::temporal::{Date, DateTime};
+use crate::temporal::{Date, DateTime, quick_days, quick_micros};
 
 /// What coercing needs besides the value.
 pub(crate) struct Coercion<'a> {
@@ -58,6 +58,9 @@ impl Coercion<'_> {
     }
 
     fn date(&mut self, text: &str) -> Result<Cell, RowError> {
+        if let Some(days) = quick_days(text) {
+            return Ok(Cell::Integer(i64::from(days)));
+        }
         let date = match Date::parse(text) {
             Ok(date) => date,
             Err(_) => DateTime::parse(text).map_err(|_| wrong("not a date"))?.date(),
@@ -66,6 +69,9 @@ impl Coercion<'_> {
     }
 
     fn timestamp(&mut self, text: &str) -> Result<Cell, RowError> {
+        if let Some(micros) = quick_micros(text) {
+            return Ok(Cell::Integer(micros));
+        }
         let moment = DateTime::parse(text).map_err(|_| wrong("not a date with a time"))?;
         self.moment(moment.is_partial(), moment.to_micros())
     }

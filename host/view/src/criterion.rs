@@ -1,7 +1,7 @@
 //! Trigger criteria: one FHIRPath condition over a change.
 
 use crate::compile;
-use crate::error::{Code, RowError, ViewError};
+use crate::error::{RowError, ViewError};
 use crate::evaluate::{Evaluator, Find, Follower, Memory, Resolved, Roots, Scope};
 use crate::program::{Expr, Item, Program};
 use crate::rows::ResourceMeta;
@@ -121,9 +121,9 @@ impl Criterion {
                 roots[number] = roots[same];
                 continue;
             }
-            let malformed = |_| RowError::new(Code::MalformedResource, "the resource is not UTF-8");
-            sources[number] = std::str::from_utf8(bytes).map_err(malformed)?;
-            roots[number] = Some(tape.read(sources[number], number as u16, &self.program.trie)?);
+            let (text, root) = tape.read(bytes, number as u16, &self.program.trie)?;
+            sources[number] = text;
+            roots[number] = Some(root);
         }
         Ok(roots)
     }

@@ -18,8 +18,8 @@
 //! [`decimal`] and [`boundary`], FHIR's dates, times and numbers.
 //!
 //! Inside, an expression goes through `fhirpath` (text to tree), `compile` (tree to `program`, and the fields that it
-//! reads to `trie`), `tape` (one pass over a resource that keeps those fields) and `evaluate` (the program over the
-//! tape); `column` makes a value fit its column and `builder` appends it.
+//! reads to `trie`), `tape` (one pass over a resource that keeps those fields, and by the marks of `scan` skips all
+//! others) and `evaluate` (the program over the tape); `column` makes a value fit its column and `builder` appends it.
 //!
 //! The crate does no I/O, reads no clock and starts no thread.
 //!
@@ -65,6 +65,7 @@ pub mod print;
 mod program;
 pub mod r4;
 mod rows;
+mod scan;
 mod suggest;
 mod tape;
 pub mod temporal;

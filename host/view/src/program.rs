@@ -11,6 +11,7 @@ use regex::Regex;
 use crate::boundary::Bound;
 use crate::cell::TextRef;
 use crate::r4::TypeInfo;
+use crate::tape::EdgeId;
 use crate::trie::{FieldId, Fields, Trie, TrieId};
 
 /// One member of a FHIRPath collection.
@@ -44,6 +45,8 @@ pub(crate) struct Program {
     pub(crate) patterns: Vec<Regex>,
     pub(crate) wheres: Vec<Expr>,
     pub(crate) selects: Vec<SelectPlan>,
+    /// The places of the resource that selects read.
+    pub(crate) places: Vec<Place>,
     /// How many columns a row has.
     pub(crate) width: usize,
     pub(crate) resolution: Resolution,
@@ -69,6 +72,10 @@ pub(crate) struct Resolution {
 #[derive(Debug)]
 pub(crate) struct SelectPlan {
     pub(crate) iteration: IterationPlan,
+    /// The place of the outer context whose nodes are iterated over; none where the interpreter must find the items.
+    pub(crate) items: Option<usize>,
+    /// The places of each item.
+    pub(crate) places: Vec<Place>,
     pub(crate) columns: Vec<ColumnPlan>,
     pub(crate) selects: Vec<SelectPlan>,
     pub(crate) unions: Vec<SelectPlan>,
@@ -88,7 +95,57 @@ pub(crate) enum IterationPlan {
 #[derive(Debug)]
 pub(crate) struct ColumnPlan {
     pub(crate) expr: Expr,
+    /// What gives the same as the expression, faster.
+    pub(crate) value: Value,
     pub(crate) index: usize,
+}
+
+/// What a column is made of by fast steps. Places are numbered within a context, and 0 is the context itself.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// The nodes of a place.
+    Nodes(usize),
+    /// Their texts as one, with a separator.
+    Join(usize, Option<TextRef>),
+    /// Whether there are some, or none.
+    Exists(usize, bool),
+    /// How many there are.
+    Count(usize),
+    /// The ids of references.
+    Keys {
+        place: usize,
+        reference: EdgeId,
+        wanted: Option<String>,
+    },
+    /// No fast step fits: the interpreter evaluates the expression.
+    General,
+}
+
+/// A collection of nodes that columns of one context read.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Place {
+    /// The place that it begins at: an earlier one.
+    pub(crate) from: usize,
+    pub(crate) hop: Hop,
+    /// Whether only the first node is wanted.
+    pub(crate) first: bool,
+}
+
+/// From nodes to those of their children that meet conditions.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Hop {
+    /// Several are those of a choice element.
+    pub(crate) edges: Vec<EdgeId>,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// What a node must meet; never an error.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Condition {
+    /// There is one child of this edge, and it is this text.
+    Is(EdgeId, TextRef),
+    /// Some node is at the end of these hops.
+    Exists(Vec<Hop>),
 }
 
 /// Which resource a path starts at.

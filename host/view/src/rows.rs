@@ -49,6 +49,9 @@ pub struct RowOptions {
     pub is_deleted: bool,
     /// The most rows that one resource may give.
     pub max_rows_per_resource: usize,
+    /// Whether resources are read with vector instructions where the machine has them. Without them everything is the
+    /// same; only a comparison of the two has a use for that.
+    pub vectors: bool,
 }
 
 impl Default for RowOptions {
@@ -57,6 +60,7 @@ impl Default for RowOptions {
             partial_dates: PartialDates::Start,
             is_deleted: false,
             max_rows_per_resource: 1_000_000,
+            vectors: true,
         }
     }
 }
@@ -91,7 +95,7 @@ impl RowBuilder {
                 .map(|column_type| ColumnBuilder::new(*column_type))
                 .collect(),
             is_deleted: options.is_deleted.then(|| ColumnBuilder::new(deleted)),
-            flattener: Flattener::default(),
+            flattener: Flattener::new(options.vectors),
             types: types.to_vec(),
             rows: 0,
             partial_dates: 0,
@@ -123,9 +127,10 @@ impl RowBuilder {
             meta,
         };
         let flat = self.flattener.flatten(source, resource)?;
+        let most = flat.most_bytes();
         for (index, column) in self.columns.iter().enumerate() {
             let refuse = |error: RowError| error.at_column(&self.view.columns[index].name);
-            column.check_room(&flat, index).map_err(refuse)?;
+            column.check_room(&flat, index, most).map_err(refuse)?;
         }
         for (index, column) in self.columns.iter_mut().enumerate() {
             column.append(&flat, index);

@@ -3,10 +3,13 @@
 //! The scan of a resource walks this trie along with the JSON and skips every subtree that it does not name. Where
 //! a view descends without end (`repeat`), an edge leads back up, so the frozen trie may have cycles. It may name more than is read, never less.
 
+mod table;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::program::TextKind;
 use crate::r4::TypeInfo;
+use table::KeyTable;
 
 /// A JSON key that a program knows.
 pub(crate) type FieldId = u16;
@@ -18,6 +21,7 @@ pub(crate) type TrieId = usize;
 pub(crate) struct Fields {
     fields: Vec<Field>,
     ids: HashMap<String, FieldId>,
+    shadowed: bool,
 }
 
 /// One key.
@@ -55,8 +59,14 @@ impl Fields {
         &self.fields[usize::from(id)]
     }
 
+    /// Whether what hangs on any primitive is read.
+    pub(crate) fn have_shadows(&self) -> bool {
+        self.shadowed
+    }
+
     fn set_shadow(&mut self, id: FieldId, shadow: FieldId) {
         self.fields[usize::from(id)].shadow = Some(shadow);
+        self.shadowed = true;
     }
 }
 
@@ -155,18 +165,21 @@ impl TrieBuilder {
 
     /// The trie as the scan uses it.
     pub(crate) fn freeze(&self) -> Trie {
-        let edges = |node: &Growing| {
-            let edge = |(key, (field, to, kind)): (&String, &(FieldId, TrieId, TextKind))| Edge {
-                key: key.as_bytes().into(),
-                field: *field,
-                to: self.find(*to),
-                kind: *kind,
-            };
-            node.edges.iter().map(edge).collect()
+        let node = |growing: &Growing| TrieNode {
+            table: KeyTable::new(growing.edges.keys().map(String::as_str)),
+            edges: growing
+                .edges
+                .values()
+                .map(|(field, to, kind)| Edge {
+                    field: *field,
+                    to: self.find(*to),
+                    kind: *kind,
+                })
+                .collect(),
         };
         Trie {
             root: self.find(0),
-            nodes: self.nodes.iter().map(edges).collect(),
+            nodes: self.nodes.iter().map(node).collect(),
         }
     }
 }
@@ -176,13 +189,19 @@ impl TrieBuilder {
 pub(crate) struct Trie {
     /// The resource.
     pub(crate) root: TrieId,
-    nodes: Vec<Vec<Edge>>,
+    nodes: Vec<TrieNode>,
 }
 
-/// A key that is wanted below a node.
+/// The keys that are wanted of an object.
+#[derive(Debug)]
+pub(crate) struct TrieNode {
+    table: KeyTable,
+    pub(crate) edges: Box<[Edge]>,
+}
+
+/// A key that is wanted of an object.
 #[derive(Debug)]
 pub(crate) struct Edge {
-    key: Box<[u8]>,
     pub(crate) field: FieldId,
     pub(crate) to: TrieId,
     /// What texts under the key mean.
@@ -190,8 +209,21 @@ pub(crate) struct Edge {
 }
 
 impl Trie {
-    /// The edge of a key; the key is as it stands in the JSON, without escapes.
-    pub(crate) fn edge(&self, at: TrieId, key: &[u8]) -> Option<&Edge> {
-        self.nodes.get(at)?.iter().find(|edge| &*edge.key == key)
+    pub(crate) fn node(&self, at: TrieId) -> &TrieNode {
+        &self.nodes[at]
+    }
+}
+
+impl TrieNode {
+    /// The number of the edge whose key stands in a text from `start` to `end`; the key is compared as it is written,
+    /// escapes and all.
+    #[inline]
+    pub(crate) fn find(&self, text: &[u8], start: usize, end: usize) -> Option<usize> {
+        self.table.find(text, start, end)
+    }
+
+    /// The number of the edge of a field.
+    pub(crate) fn edge_of(&self, field: FieldId) -> Option<usize> {
+        self.edges.iter().position(|edge| edge.field == field)
     }
 }

@@ -46,6 +46,9 @@ pub struct CompileOptions {
     pub max_expression: usize,
     /// The most columns.
     pub max_columns: usize,
+    /// Whether columns take fast steps where they can. Without them every column is evaluated as an expression, which
+    /// gives the same; only a comparison of the two has a use for that.
+    pub fast_steps: bool,
 }
 
 impl Default for CompileOptions {
@@ -53,6 +56,7 @@ impl Default for CompileOptions {
         Self {
             max_expression: 16 * 1024,
             max_columns: 4096,
+            fast_steps: true,
         }
     }
 }

@@ -6,6 +6,7 @@ mod fhir_function;
 mod function;
 mod member;
 mod operator;
+mod places;
 mod resolve;
 mod select;
 mod shape;
@@ -106,9 +107,12 @@ pub(crate) fn compile_view(
     }
     compiler.check_columns(&columns, options);
     compiler.program.width = columns.len();
-    let (program, errors) = compiler.finish();
+    let (mut program, errors) = compiler.finish();
     if !errors.is_empty() {
         return Err(fail(errors));
+    }
+    if options.fast_steps {
+        places::choose(&mut program);
     }
     Ok(View {
         name: definition.name.clone(),

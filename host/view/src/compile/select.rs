@@ -6,7 +6,7 @@ use crate::definition::{Column, Expression, Iteration, Select, ViewDefinition};
 use crate::error::Code;
 use crate::fhirpath::{self, Node};
 use crate::output::OutputType;
-use crate::program::{ColumnPlan, Expr, IterationPlan, MetaField, SelectPlan};
+use crate::program::{ColumnPlan, Expr, IterationPlan, MetaField, SelectPlan, Value};
 use crate::r4::{self, TypeInfo};
 use crate::suggest;
 use crate::view::{ColumnInfo, CompileOptions};
@@ -87,6 +87,8 @@ impl Compiler {
         }
         SelectPlan {
             iteration,
+            items: None,
+            places: Vec::new(),
             columns: own,
             selects,
             unions,
@@ -190,6 +192,7 @@ impl Compiler {
         });
         ColumnPlan {
             expr,
+            value: Value::General,
             index: columns.len() - 1,
         }
     }

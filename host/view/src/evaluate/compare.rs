@@ -72,13 +72,9 @@ impl Evaluator<'_> {
         match (self.scalar(one), self.scalar(two)) {
             (Scalar::Nothing, _) | (_, Scalar::Nothing) => None,
             (Scalar::Boolean(one), Scalar::Boolean(two)) => Some(one == two),
-            (Scalar::Text(TextKind::String, one), Scalar::Text(TextKind::String, two)) => Some(one == two),
             (Scalar::Object(one), Scalar::Object(two)) => Some(same_json(one, two)),
             (Scalar::Text(one_kind, one), Scalar::Text(two_kind, two)) => {
-                match moments((one_kind, one), (two_kind, two)) {
-                    Some(order) => order.map(Ordering::is_eq),
-                    None => Some(one == two),
-                }
+                equal_texts((one_kind, one), (two_kind, two))
             }
             (one, two) => match numbers(one, two) {
                 Some(order) => Some(order.is_eq()),
@@ -211,6 +207,17 @@ pub(super) fn decimal(scalar: Scalar<'_>) -> Option<Decimal> {
         Scalar::Integer(number) => Decimal::new(number.into(), 0).ok(),
         Scalar::Number(digits) => Decimal::parse(digits).ok(),
         _ => None,
+    }
+}
+
+/// Whether two texts are equal, of which one may be a date or time; nothing where their precision does not tell.
+pub(super) fn equal_texts(one: (TextKind, &str), two: (TextKind, &str)) -> Option<bool> {
+    if one.0 == TextKind::String && two.0 == TextKind::String {
+        return Some(one.1 == two.1);
+    }
+    match moments(one, two) {
+        Some(order) => order.map(Ordering::is_eq),
+        None => Some(one.1 == two.1),
     }
 }
 

@@ -4,14 +4,15 @@
 //! column which a cross join repeats is neither evaluated nor copied again. Everything that can be refused is refused
 //! while cells are made, before a builder sees any of them.
 
+use super::places::Frame;
 use super::{Evaluator, Memory, Scope};
-use crate::cell::{Cell, TextRef};
+use crate::cell::{Cell, Origin, TextRef};
 use crate::column::Coercion;
 use crate::error::{Code, RowError};
-use crate::output::ColumnType;
-use crate::program::{ColumnPlan, Expr, Item, IterationPlan, SelectPlan};
+use crate::output::{ColumnType, OutputType};
+use crate::program::{ColumnPlan, Expr, Item, IterationPlan, Place, SelectPlan, Value};
 use crate::rows::{ResourceMeta, RowOptions};
-use crate::tape::Tape;
+use crate::tape::{NodeType, Tape, TapeNode};
 use crate::view::View;
 
 /// What a resource is flattened by.
@@ -36,6 +37,17 @@ pub(crate) struct Flattener {
 }
 
 impl Flattener {
+    pub(crate) fn new(vectors: bool) -> Self {
+        Self {
+            tape: if vectors {
+                Tape::default()
+            } else {
+                Tape::portable()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Computes the rows of a resource; they live until the next call.
     pub(crate) fn flatten<'a>(
         &'a mut self,
@@ -43,10 +55,8 @@ impl Flattener {
         resource: &'a [u8],
     ) -> Result<Flat<'a>, RowError> {
         self.clear();
-        let malformed = |_| RowError::new(Code::MalformedResource, "the resource is not UTF-8");
-        let json = std::str::from_utf8(resource).map_err(malformed)?;
         let program = &source.view.program;
-        let root = self.tape.read(json, 0, &program.trie)?;
+        let (json, root) = self.tape.read(resource, 0, &program.trie)?;
         let sources = [json];
         let mut work = Work {
             evaluator: Evaluator {
@@ -84,6 +94,7 @@ impl Flattener {
         self.tape.clear();
         self.memory.stack.clear();
         self.memory.made.clear();
+        self.memory.found.clear();
         self.cells.clear();
         self.lists.clear();
         self.bytes.clear();
@@ -109,6 +120,17 @@ impl Flat<'_> {
         self.partial_dates
     }
 
+    /// More bytes than the cells of any one column take.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let texts = self.json.len()
+            + self.flattener.tape.unescaped.len()
+            + self.flattener.memory.made.len()
+            + self.flattener.bytes.len()
+            + self.view.program.literals.len();
+        let cells = self.rows.saturating_mul(1 + self.flattener.lists.len());
+        cells.saturating_mul(texts + 8)
+    }
+
     /// The cells of a column, row by row.
     pub(crate) fn cells(&self, column: usize) -> impl Iterator<Item = Cell> {
         let width = self.view.columns.len();
@@ -121,7 +143,6 @@ impl Flat<'_> {
     }
 
     pub(crate) fn text(&self, text: TextRef) -> &str {
-        use crate::cell::Origin;
         let whole = match text.origin {
             Origin::Source(_) => self.json,
             Origin::Unescaped => &self.flattener.tape.unescaped,
@@ -144,6 +165,13 @@ struct Work<'a> {
     bytes: &'a mut Vec<u8>,
     pool: &'a mut Vec<Vec<u32>>,
     partial_dates: u64,
+}
+
+/// What columns are evaluated on: for the interpreter, and for fast steps where they know it.
+#[derive(Clone, Copy)]
+struct Context {
+    scope: Scope,
+    frame: Option<Frame>,
 }
 
 /// Rows of some columns, as cell numbers, row after row.
@@ -184,15 +212,23 @@ impl Work<'_> {
 
     fn rows(&mut self, root: u32, grid: &mut Vec<u32>) -> Result<usize, RowError> {
         let program = self.evaluator.program;
+        let context = self.enter(&program.places, Item::Node(root), 0);
         let mut whole = self.unit();
         for select in &program.selects {
-            let table = self.select(select, Scope::on(Some(Item::Node(root)), 0))?;
+            let table = self.select(select, context)?;
             whole = self.join(whole, table)?;
         }
         grid.extend_from_slice(&whole.data);
         let rows = whole.rows;
         self.give_back(whole);
         Ok(rows)
+    }
+
+    fn enter(&mut self, places: &[Place], item: Item, number: usize) -> Context {
+        Context {
+            scope: Scope::on(Some(item), number),
+            frame: self.evaluator.enter(places, item),
+        }
     }
 
     fn table(&mut self, width: usize) -> Table {
@@ -216,57 +252,92 @@ impl Work<'_> {
         }
     }
 
-    fn select(&mut self, plan: &SelectPlan, scope: Scope) -> Result<Table, RowError> {
-        let base = self.evaluator.memory.stack.len();
+    fn select(&mut self, plan: &SelectPlan, context: Context) -> Result<Table, RowError> {
         let or_null = match &plan.iteration {
-            IterationPlan::None => return self.body(plan, scope),
-            IterationPlan::ForEach(path) => {
-                self.evaluator.eval(path, scope)?;
-                self.source.meta.deleted
-            }
-            IterationPlan::ForEachOrNull(path) => {
-                self.evaluator.eval(path, scope)?;
-                true
-            }
-            IterationPlan::Repeat(paths) => {
-                if let Some(item) = scope.this {
-                    let limit = base + self.source.options.max_rows_per_resource;
-                    self.evaluator.descend(paths, item, scope, limit)?;
-                }
-                self.source.meta.deleted
-            }
+            IterationPlan::None => return self.body(plan, context),
+            IterationPlan::ForEachOrNull(_) => true,
+            IterationPlan::ForEach(_) | IterationPlan::Repeat(_) => self.source.meta.deleted,
         };
-        let end = self.evaluator.memory.stack.len();
         let mut table = self.table(plan.width);
-        for position in base..end {
-            let item = self.evaluator.memory.stack[position];
-            let part = self.body(plan, Scope::on(Some(item), position - base))?;
-            self.stack_up(&mut table, part)?;
-        }
-        self.evaluator.memory.stack.truncate(base);
-        if base == end && or_null {
+        let count = match (plan.items, context.frame) {
+            (Some(place), Some(frame)) => self.each_node(plan, (frame, place), &mut table)?,
+            _ => self.each_item(plan, context.scope, &mut table)?,
+        };
+        if count == 0 && or_null {
             self.null_row(plan, true, &mut table.data);
             table.rows = 1;
         }
         Ok(table)
     }
 
+    /// The rows of all nodes of a place; answers how many nodes there are.
+    fn each_node(
+        &mut self,
+        plan: &SelectPlan,
+        (frame, place): (Frame, usize),
+        table: &mut Table,
+    ) -> Result<usize, RowError> {
+        let count = self.evaluator.memory.found.nodes(frame, place).len();
+        for number in 0..count {
+            let node = self.evaluator.memory.found.nodes(frame, place)[number];
+            self.item(plan, Item::Node(node), number, table)?;
+        }
+        Ok(count)
+    }
+
+    /// The rows of all items that the iteration gives as an expression; answers how many items there are.
+    fn each_item(&mut self, plan: &SelectPlan, scope: Scope, table: &mut Table) -> Result<usize, RowError> {
+        let base = self.evaluator.memory.stack.len();
+        match &plan.iteration {
+            IterationPlan::None => {}
+            IterationPlan::ForEach(path) | IterationPlan::ForEachOrNull(path) => {
+                self.evaluator.eval(path, scope)?;
+            }
+            IterationPlan::Repeat(paths) => {
+                if let Some(item) = scope.this {
+                    let limit = base + self.source.options.max_rows_per_resource;
+                    self.evaluator.descend(paths, item, scope, limit)?;
+                }
+            }
+        }
+        let end = self.evaluator.memory.stack.len();
+        for position in base..end {
+            let item = self.evaluator.memory.stack[position];
+            self.item(plan, item, position - base, table)?;
+        }
+        self.evaluator.memory.stack.truncate(base);
+        Ok(end - base)
+    }
+
+    fn item(
+        &mut self,
+        plan: &SelectPlan,
+        item: Item,
+        number: usize,
+        table: &mut Table,
+    ) -> Result<(), RowError> {
+        let context = self.enter(&plan.places, item, number);
+        let part = self.body(plan, context)?;
+        self.evaluator.leave(context.frame);
+        self.stack_up(table, part)
+    }
+
     /// The rows of one context: own columns, joined with nested selects, joined with the rows of all branches.
-    fn body(&mut self, plan: &SelectPlan, scope: Scope) -> Result<Table, RowError> {
+    fn body(&mut self, plan: &SelectPlan, context: Context) -> Result<Table, RowError> {
         let mut table = self.table(plan.columns.len());
         table.rows = 1;
         for column in &plan.columns {
-            let cell = self.cell(column, scope)?;
+            let cell = self.cell(column, context)?;
             table.data.push(cell);
         }
         for nested in &plan.selects {
-            let part = self.select(nested, scope)?;
+            let part = self.select(nested, context)?;
             table = self.join(table, part)?;
         }
         if let Some(first) = plan.unions.first() {
             let mut branches = self.table(first.width);
             for branch in &plan.unions {
-                let part = self.select(branch, scope)?;
+                let part = self.select(branch, context)?;
                 self.stack_up(&mut branches, part)?;
             }
             table = self.join(table, branches)?;
@@ -338,17 +409,52 @@ impl Work<'_> {
         self.cells.len() as u32 - 1
     }
 
-    fn cell(&mut self, column: &ColumnPlan, scope: Scope) -> Result<u32, RowError> {
-        let name = &self.source.view.columns[column.index].name;
-        let cell = self.column_cell(column, scope);
-        let cell = cell.map_err(|error| error.at_column(name).at_row(scope.row_index))?;
-        Ok(self.keep(cell))
+    /// Makes the cell of a column and answers its number.
+    fn cell(&mut self, column: &ColumnPlan, context: Context) -> Result<u32, RowError> {
+        let number = self.cells.len() as u32;
+        if !self.plain_cell(column, context) {
+            let cell = self.column_cell(column, context).map_err(|error| {
+                let name = &self.source.view.columns[column.index].name;
+                error.at_column(name).at_row(context.scope.row_index)
+            })?;
+            self.cells.push(cell);
+        }
+        Ok(number)
     }
 
-    fn column_cell(&mut self, column: &ColumnPlan, scope: Scope) -> Result<Cell, RowError> {
+    /// Makes the cell of a column that is a text as it stands in the resource, or nothing; false for any other.
+    fn plain_cell(&mut self, column: &ColumnPlan, context: Context) -> bool {
+        let (Some(frame), Value::Nodes(place)) = (context.frame, &column.value) else {
+            return false;
+        };
         let column_type = self.source.types[column.index];
+        match *self.evaluator.memory.found.nodes(frame, *place) {
+            _ if column_type.list => return false,
+            [] => self.cells.push(Cell::Null),
+            [node] => match self.evaluator.tape.nodes[node as usize] {
+                TapeNode {
+                    kind: NodeType::Text(_) | NodeType::Number,
+                    text,
+                    ..
+                } if column_type.output == OutputType::Utf8 => self.cells.push(Cell::Text(text)),
+                _ => return false,
+            },
+            _ => return false,
+        }
+        true
+    }
+
+    fn column_cell(&mut self, column: &ColumnPlan, context: Context) -> Result<Cell, RowError> {
         let base = self.evaluator.memory.stack.len();
-        self.evaluator.eval(&column.expr, scope)?;
+        match (context.frame, &column.value) {
+            (None, _) | (_, Value::General) => self.evaluator.eval(&column.expr, context.scope)?,
+            (Some(frame), value) => self.evaluator.give(value, frame)?,
+        }
+        self.pop_cell(base, self.source.types[column.index])
+    }
+
+    /// The cell of the items on the stack, taken off it.
+    fn pop_cell(&mut self, base: usize, column_type: ColumnType) -> Result<Cell, RowError> {
         let end = self.evaluator.memory.stack.len();
         let cell = if column_type.list {
             let mut cells = Vec::with_capacity(end - base);

@@ -6,6 +6,7 @@
 mod compare;
 mod flatten;
 mod number;
+mod places;
 mod reference;
 mod resolve;
 mod step;
@@ -20,6 +21,8 @@ use crate::rows::ResourceMeta;
 use crate::tape::{NodeType, Tape, TapeNode};
 use crate::temporal::micros_to_text;
 
+use places::Found;
+
 pub(crate) use flatten::{Flat, Flattener, Source};
 pub(crate) use resolve::{Find, Follower, Resolved};
 
@@ -32,6 +35,7 @@ pub(crate) struct Memory {
     pub(crate) stack: Vec<Item>,
     /// Texts that functions made.
     pub(crate) made: String,
+    pub(crate) found: Found,
 }
 
 /// What an expression is evaluated on.

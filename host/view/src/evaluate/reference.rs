@@ -20,30 +20,35 @@ impl Evaluator<'_> {
             let Item::Node(at) = self.memory.stack[position] else {
                 continue;
             };
-            if let Some(text) = self.reference_key(at, reference, wanted) {
-                self.memory.stack[kept] = Item::Text(TextKind::String, text);
+            if let Some(key) = self.reference_key(at, reference, wanted) {
+                self.memory.stack[kept] = key;
                 kept += 1;
             }
         }
         self.memory.stack.truncate(kept);
     }
 
-    fn reference_key(&self, at: u32, reference: FieldId, wanted: Option<&str>) -> Option<TextRef> {
+    fn reference_key(&self, at: u32, reference: FieldId, wanted: Option<&str>) -> Option<Item> {
         let mut next = at + 1;
         while next < self.node(at).end {
             let child = self.node(next);
             if child.field == reference && matches!(child.kind, NodeType::Text(_)) {
-                let (start, length) = key_of(self.text(child.text), wanted)?;
-                let start = child.text.start + start as u32;
-                return Some(TextRef {
-                    start,
-                    length: length as u32,
-                    ..child.text
-                });
+                return self.key_in(child.text, wanted);
             }
             next = child.end;
         }
         None
+    }
+
+    /// The id in the text of a reference; none where it is to another type, or names no id.
+    pub(super) fn key_in(&self, reference: TextRef, wanted: Option<&str>) -> Option<Item> {
+        let (start, length) = key_of(self.text(reference), wanted)?;
+        let key = TextRef {
+            start: reference.start + start as u32,
+            length: length as u32,
+            ..reference
+        };
+        Some(Item::Text(TextKind::String, key))
     }
 
     pub(super) fn boundary(
@@ -113,17 +118,25 @@ impl Evaluator<'_> {
 
 /// Where the id stands in `Patient/1`, `https://…/Patient/1` or `Patient/1/_history/2`.
 fn key_of(reference: &str, wanted: Option<&str>) -> Option<(usize, usize)> {
-    if reference.contains(['?', '#', '|']) {
-        return None;
+    let mut end = reference.len();
+    // Where the last two slashes are, of a version none.
+    let (mut slash, mut earlier) = (None, None);
+    for (at, byte) in reference.bytes().enumerate() {
+        match byte {
+            b'?' | b'#' | b'|' => return None,
+            b'/' if at < end && reference[at..].starts_with("/_history/") => end = at,
+            b'/' if at < end => (earlier, slash) = (slash, Some(at)),
+            _ => {}
+        }
     }
-    let versionless = reference.split("/_history/").next()?;
-    let (rest, key) = versionless.rsplit_once('/')?;
-    let found = rest.rsplit('/').next()?;
+    let slash = slash?;
+    let found = &reference[earlier.map_or(0, |earlier: usize| earlier + 1)..slash];
+    let key = &reference[slash + 1..end];
     let fits = match wanted {
         Some(wanted) => found == wanted,
         None => r4::is_resource_type(found),
     };
-    (fits && !key.is_empty()).then_some((versionless.len() - key.len(), key.len()))
+    (fits && !key.is_empty()).then_some((slash + 1, key.len()))
 }
 
 #[cfg(test)]

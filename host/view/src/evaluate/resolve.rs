@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::{Evaluator, fault};
 use crate::cell::{Origin, TextRef};
 use crate::criterion::Referenced;
-use crate::error::{Code, RowError};
+use crate::error::RowError;
 use crate::program::{Item, Program};
 use crate::r4;
 use crate::tape::{NodeType, Tape};
@@ -162,12 +162,10 @@ impl<'f, 'a> Follower<'f, 'a> {
             Referenced::Nothing => return Ok(Outcome::Nothing),
             Referenced::NotAtHand => return Ok(Outcome::NotAtHand),
         };
-        let malformed = |_| RowError::new(Code::MalformedResource, "a referenced resource is not UTF-8");
-        let text = std::str::from_utf8(bytes).map_err(malformed)?;
         let source = self.sources.len() as u16;
-        self.sources.push(text);
         let place = (&self.program.trie, self.place(resource_type));
-        let root = self.tape.read_part(text, 0..text.len(), source, place)?;
+        let (text, root) = self.tape.read_part(bytes, 0..bytes.len(), source, place)?;
+        self.sources.push(text);
         Ok(Outcome::At(root))
     }
 
@@ -196,7 +194,9 @@ impl<'f, 'a> Follower<'f, 'a> {
         };
         let whole = self.sources[usize::from(source)];
         let place = (&self.program.trie, place);
-        let root = self.tape.read_part(whole, range(span), source, place)?;
+        let (_, root) = self
+            .tape
+            .read_part(whole.as_bytes(), range(span), source, place)?;
         self.holders.insert(root, holder);
         Ok(Outcome::At(root))
     }

@@ -12,9 +12,11 @@
 mod calendar;
 mod compare;
 mod parse;
+mod quick;
 mod write;
 
 pub(crate) use calendar::days_in_month;
+pub(crate) use quick::{quick_days, quick_micros};
 pub use write::{days_to_text, micros_to_text};
 
 /// How exactly a [`Date`], [`DateTime`] or [`Time`] is known. Finer is greater.
