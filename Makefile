@@ -26,7 +26,7 @@ walkthrough: ## A workspace set up and written to in both modes, against the emu
 
 test: programs judges $(VENV)/.clients ## Everything that a laptop can check; says by name what it could not
 	$(CARGO) build --workspace
-	$(CARGO) build $(EMULATOR)
+	$(CARGO) test $(EMULATOR) --no-run
 	$(TARGET)/debug/lakefeed plugins stage
 	CARGO=$(CARGO) tests/run_all.sh $(LOG) $(EMULATOR)
 

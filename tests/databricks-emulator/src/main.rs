@@ -39,7 +39,8 @@ struct Arguments {
 
 impl Arguments {
     fn options(self) -> Options {
-        let defaults = Options::new(self.data);
+        // A folder that cannot be made absolute is refused by its name when it is opened.
+        let defaults = Options::new(std::path::absolute(&self.data).unwrap_or(self.data));
         Options {
             listen: self.listen,
             durable: !self.no_fsync,

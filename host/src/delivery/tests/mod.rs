@@ -489,7 +489,10 @@ async fn denied_credentials_halt_and_a_start_is_another_try() {
     let expected = put_many(&bench.log, 2);
     bench.target.script([Fate::Fails(failure(Category::AuthDenied))]);
     bench.deliver().await;
-    assert_eq!(bench.halted(), Some(("T-001".into(), "made up; then `$resume` the destination".into())));
+    assert_eq!(
+        bench.halted(),
+        Some(("T-001".into(), "made up; then `$resume` the destination".into()))
+    );
     assert!(bench.rows().is_empty());
     bench.deliver().await;
     assert_eq!(bench.rows(), expected);
