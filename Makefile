@@ -38,8 +38,11 @@ emulator-test: judges $(VENV)/.clients ## The emulator's own tests alone, some o
 
 # ROWS names some rows of the table; LAKEFEED_BENCH_FULL=1 measures the sizes that are published.
 bench: programs ## The numbers, with the machine and the commit; judges nothing
-	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson
+	$(CARGO) build --release -p lakefeed -p lakefeed-plugin-delta -p lakefeed-plugin-ndjson -p lakefeed-plugin-zerobus \
+	  -p lakefeed-plugin-sql-warehouse -p lakefeed-plugin-databricks-types
 	$(CARGO) bench -p lakefeed-tests --bench whole_path -- $(ROWS)
+	$(CARGO) bench -p lakefeed-tests --bench databricks -- $(ROWS)
+	$(CARGO) bench -p lakefeed-plugin-zerobus --bench body
 	$(CARGO) bench -p lakefeed-view
 
 lint: ## Formatting and lints

@@ -24,13 +24,13 @@ fn see(bytes: &[u8; STEP]) -> Seen {
         let word = u64::from_le_bytes(*eight);
         let place = index * 8;
         // With this bit set `[` is `{`, and `]` is `}`.
-        let braced = word | ONES * 0x20;
+        let braced = word | (ONES * 0x20);
         seen.quotes |= bits(equal(word, b'"')) << place;
         seen.backslashes |= bits(equal(word, b'\\')) << place;
         seen.opens |= bits(equal(braced, b'{')) << place;
         seen.closes |= bits(equal(braced, b'}')) << place;
         // Below 0x20 the upper three bits are zero.
-        seen.special |= bits(equal(word & ONES * 0xe0, 0) | equal(word, b'\\')) << place;
+        seen.special |= bits(equal(word & (ONES * 0xe0), 0) | equal(word, b'\\')) << place;
         seen.is_ascii &= word & !LOW == 0;
     }
     seen
