@@ -219,7 +219,7 @@ async fn a_statement_that_fails_has_sparks_class() {
     let strict = "aidbox_export.fhir.strict";
     for (sql, class, state) in [
         ("SELCT 1".to_owned(), "PARSE_SYNTAX_ERROR", "42601"),
-        ("SELECT 1 FROM WHERE".to_owned(), "PARSE_SYNTAX_ERROR", "42601"),
+        ("SELECT (1".to_owned(), "PARSE_SYNTAX_ERROR", "42601"),
         (String::new(), "PARSE_EMPTY_STATEMENT", "42617"),
         (
             "SELECT * FROM aidbox_export.fhir.nosuch".to_owned(),
