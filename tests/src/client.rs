@@ -120,13 +120,23 @@ impl Client {
         Value::Object(by_name)
     }
 
-    /// Waits until a destination has nothing queued and nothing under way.
+    /// Waits until a destination has nothing queued and nothing under way; while it delivers, patience begins anew.
     pub fn wait_until_delivered(&self, destination: &str) -> Value {
-        super::wait_for(&format!("{destination} to be delivered"), || {
-            let status = self.status(destination);
-            let is_zero = |name: &str| status[name].as_f64() == Some(0.0);
-            (is_zero("messagesQueued") && is_zero("messagesInProcess")).then_some(status)
-        })
+        let mut delivered = 0.0;
+        loop {
+            let (status, is_done) = super::wait_for(&format!("{destination} to be delivered"), || {
+                let status = self.status(destination);
+                let number = |name: &str| status[name].as_f64();
+                let is_done =
+                    number("messagesQueued") == Some(0.0) && number("messagesInProcess") == Some(0.0);
+                let is_more = number("messagesDelivered") > Some(delivered);
+                (is_done || is_more).then_some((status, is_done))
+            });
+            if is_done {
+                return status;
+            }
+            delivered = status["messagesDelivered"].as_f64().unwrap_or(delivered);
+        }
     }
 }
 
