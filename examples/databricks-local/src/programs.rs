@@ -56,7 +56,7 @@ async fn build(target: &Path, is_release: bool) -> Result<(PathBuf, PathBuf), Fa
     println!(
         "Building lakefeed and its plugins, then the emulator. The emulator holds a whole query engine: the first"
     );
-    println!("build takes a quarter of an hour or more on two cores, later ones take seconds.\n");
+    println!("build takes long, later ones take seconds.\n");
     let packages = PACKAGES.iter().flat_map(|name| ["-p", name]);
     cargo(target, profile, packages).await?;
     let of_emulator = target.join("emulator");
