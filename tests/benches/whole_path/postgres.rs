@@ -85,7 +85,7 @@ impl Server {
 
     /// A folder whose configuration names this server as its store, emptied; none if the program has no such store.
     pub(crate) fn site(&self) -> Option<Site> {
-        self.sql("DROP SCHEMA IF EXISTS lakefeed, sof CASCADE");
+        self.sql("DROP SCHEMA IF EXISTS lakefeed, lakefeed_sof, sof CASCADE");
         let site = Site::on_store(&self.url);
         let checked = site.run(&["check"]);
         (checked.code == Some(0)).then_some(site)
