@@ -19,6 +19,9 @@ const ASKED: usize = 200;
 /// How often it is looked how much was delivered: seldom, since the host counts for each answer what still waits.
 const LOOKED: Duration = Duration::from_millis(100);
 
+/// How long the SQL table may take.
+const FILLED: Duration = Duration::from_secs(300);
+
 /// How many versions a resource of the history's rows has.
 const VERSIONS: u64 = 5;
 
@@ -149,6 +152,11 @@ fn drain(site: &Site, is_filled: impl Fn() -> bool) -> Drained {
     let host = site.start();
     let mut filled = None;
     while !is_filled() {
+        assert!(
+            started.elapsed() < FILLED,
+            "the view's SQL table is not filled: {}",
+            host.log()
+        );
         std::thread::sleep(LOOKED);
         filled = Some(started.elapsed());
     }
