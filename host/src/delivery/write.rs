@@ -31,6 +31,8 @@ struct Delivery {
     named: BTreeMap<usize, (Refusal, Arc<PluginError>)>,
     /// Whether the current span's bounds are persisted.
     is_planned: bool,
+    /// Whether something of the current span may be in the target although no answer said so.
+    is_unsure: bool,
     evolved: bool,
     /// Whether it was collected while no other batch was on its way.
     is_first: bool,
@@ -149,6 +151,7 @@ impl Worker {
             spans,
             named: BTreeMap::new(),
             is_planned: false,
+            is_unsure: false,
             evolved: false,
             is_first: true,
         }
@@ -179,6 +182,7 @@ impl Worker {
                 spans: Spans::new(std::iter::once(whole).collect()),
                 named: BTreeMap::new(),
                 is_planned,
+                is_unsure: true,
                 evolved: false,
                 is_first: true,
             })
@@ -189,11 +193,15 @@ impl Worker {
     /// Settles every change of a batch; the ack of the last of them is left to the caller, and owed at once.
     async fn settle_all(&mut self, mut delivery: Delivery) -> Result<Option<Owed>, Interrupt> {
         while let Some(span) = delivery.current() {
-            let owed = match delivery.named.remove(&span.changes.start) {
+            let settled = match delivery.named.remove(&span.changes.start) {
                 Some((refusal, error)) if span.len() == 1 => {
-                    self.set_aside(&mut delivery, &span, &refusal, &error).await?
+                    self.set_aside(&mut delivery, &span, &refusal, &error).await
                 }
-                _ => self.write(&mut delivery, &span).await?,
+                _ => self.write(&mut delivery, &span).await,
+            };
+            let owed = match settled {
+                Ok(owed) => owed,
+                Err(interrupt) => return Err(self.leave(&mut delivery, interrupt).await),
             };
             match delivery.current() {
                 None if owed.is_some() => return Ok(owed),
@@ -203,6 +211,16 @@ impl Worker {
         let is_unsettled = self.record.offset < delivery.batch.through || delivery.is_planned;
         let through = delivery.batch.through;
         Ok(is_unsettled.then(|| self.owe(&mut delivery, through, Vec::new())))
+    }
+
+    /// Leaves a delivery that was interrupted. Where nothing can be in the target its bounds are given up: they would say
+    /// that it may be, and whoever goes on would count what is then written as perhaps there twice.
+    async fn leave(&mut self, delivery: &mut Delivery, interrupt: Interrupt) -> Interrupt {
+        let is_asked = matches!(interrupt, Interrupt::Halt(_) | Interrupt::Stopped);
+        if !is_asked || delivery.is_unsure {
+            return interrupt;
+        }
+        self.retire(delivery).await.err().unwrap_or(interrupt)
     }
 
     /// Writes a span until it is settled in part or whole, or must be cut.
@@ -232,7 +250,10 @@ impl Worker {
                     (tried.evolved, delivery.evolved) = (true, true);
                     self.shape_differs();
                 }
-                _ => self.react_to_write(&error, &mut tried, span).await?,
+                _ => {
+                    delivery.is_unsure |= is_outcome_unknown(&error);
+                    self.react_to_write(&error, &mut tried, span).await?;
+                }
             }
         }
         Ok(None)
@@ -370,6 +391,7 @@ impl Worker {
         self.pending.batches += 1;
         let owed = self.owe(delivery, through, letters);
         delivery.spans.done(prefix);
+        delivery.is_unsure = false;
         let Some(halt) = held else {
             return Ok(Some(owed));
         };

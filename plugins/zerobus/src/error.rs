@@ -20,6 +20,7 @@
 //! | ZEROBUS-018 | the service cannot now | nothing: it is tried again |
 //! | ZEROBUS-019 | the service does not do this | look at its limits; use `writeMode = managed-sql` |
 //! | ZEROBUS-020 | the answer is not one that is known | look for a proxy in between |
+//! | ZEROBUS-021 | rows are refused, and a column is of another type than it was | nothing, or what the halt says |
 
 use lakefeed_databricks_client::DatabricksError;
 use lakefeed_plugin_api::{Category, PluginError};

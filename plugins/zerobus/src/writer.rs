@@ -6,7 +6,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use lakefeed_databricks_client::catalog::TableInfo;
+use lakefeed_databricks_client::TableName;
+use lakefeed_databricks_client::catalog::{ColumnInfo, TableInfo};
 use lakefeed_databricks_client::probe::{is_catalog_managed, not_fit};
 use lakefeed_plugin_api::{
     BatchMeta, Category, Deadline, Ordering, PluginError, TableRef, WriteAck, Writer, WriterProfile,
@@ -21,11 +22,18 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// How long to wait before the service is asked again whether it knows a column by now.
 const CACHE_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long it is not looked again at the columns' types, however many rows are refused.
+const TYPES_PAUSE: Duration = Duration::from_secs(10);
+
 /// What was opened, and what is remembered between batches.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     settled: Settled,
     spelling: Spelling,
+    /// The columns and their types as they were when the table was last looked at.
+    types: Vec<(String, String)>,
+    /// When rows were last refused and the types compared.
+    compared: Option<Instant>,
     /// When the table was last brought up to the view.
     evolved: Option<Instant>,
 }
@@ -47,12 +55,12 @@ impl Writer for Zerobus {
         }
         // Refused here, before the first row, where a grant is missing.
         self.databricks.token(&self.table_token()).await?;
-        let spelling = spelling(&found);
         let mut session = self.session.lock().await;
         let evolved = session.take().and_then(|session| session.evolved);
         *session = Some(Session {
             evolved,
-            spelling,
+            spelling: spelling(&found),
+            types: types(&found),
             ..Session::default()
         });
         Ok(WriterProfile {
@@ -92,6 +100,7 @@ impl Writer for Zerobus {
         if let Some(session) = self.session.lock().await.as_mut() {
             session.evolved = Some(Instant::now());
             session.spelling = found.as_ref().map(spelling).unwrap_or_default();
+            session.types = found.as_ref().map(types).unwrap_or_default();
         }
         Ok(())
     }
@@ -169,6 +178,7 @@ impl Zerobus {
             ack.bytes = cut.requests.iter().map(|request| request.body.len() as u64).sum();
             return Ok(ack);
         };
+        let failure = self.with_types(failure).await;
         let failure = self.with_cache(failure).await;
         self.remember(&cut.requests[good..], &outcomes[good..], meta)
             .await;
@@ -197,6 +207,23 @@ impl Zerobus {
         }
     }
 
+    /// Rows may be refused because a column is of another type than it was. Then the table is to be looked at, and no row
+    /// is at fault.
+    async fn with_types(&self, failure: PluginError) -> PluginError {
+        if failure.category != Category::DataRejected {
+            return failure;
+        }
+        let known = match self.session.lock().await.as_mut() {
+            Some(session) if session.may_compare() => session.types.clone(),
+            _ => return failure,
+        };
+        match self.databricks.table(&self.checked.table).await {
+            Ok(Some(found)) if types(&found) != known => retyped(&self.checked.table).detail(failure.detail),
+            // The failure stands as it is, also where the table cannot be looked at.
+            _ => failure,
+        }
+    }
+
     /// The service may refuse a column for a while after it was added (W 2.6): that is waited for, within bounds,
     /// before the table is looked at again.
     async fn with_cache(&self, failure: PluginError) -> PluginError {
@@ -212,6 +239,36 @@ impl Zerobus {
         }
         failure
     }
+}
+
+impl Session {
+    /// Whether it is time to compare the types; from now on it is not for a while.
+    fn may_compare(&mut self) -> bool {
+        let is_recent = self
+            .compared
+            .is_some_and(|compared| compared.elapsed() < TYPES_PAUSE);
+        if !is_recent {
+            self.compared = Some(Instant::now());
+        }
+        !is_recent
+    }
+}
+
+/// The columns and their types, in the order of the names.
+fn types(table: &TableInfo) -> Vec<(String, String)> {
+    let of_column = |column: &ColumnInfo| (column.name.to_lowercase(), column.type_text.to_lowercase());
+    let mut types: Vec<_> = table.columns.iter().map(of_column).collect();
+    types.sort();
+    types
+}
+
+fn retyped(table: &TableName) -> PluginError {
+    PluginError::new(
+        Category::SchemaMismatch,
+        "ZEROBUS-021",
+        format!("the ingest service refuses rows of table `{table}`, whose columns have changed"),
+    )
+    .hint("the columns are compared with the view's; what cannot be mended by itself is said")
 }
 
 fn spelling(table: &TableInfo) -> Spelling {

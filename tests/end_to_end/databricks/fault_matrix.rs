@@ -274,6 +274,7 @@ fn matrix(mode: Mode) {
         "attempts",
         "recovered"
     )];
+    println!("{}", table[0]);
     let mut wrong = Vec::new();
     for (number, fault) in faults.iter().enumerate() {
         let outcome = play(&mut place, &host, number, fault);
@@ -287,6 +288,7 @@ fn matrix(mode: Mode) {
             outcome.attempts,
             outcome.recovered.as_secs_f64()
         ));
+        println!("{}", table[table.len() - 1]);
         if outcome.patients != wanted {
             wrong.push(format!(
                 "{}: {} of {wanted} changes are there",
@@ -300,7 +302,6 @@ fn matrix(mode: Mode) {
             ));
         }
     }
-    println!("{}", table.join("\n"));
     assert_eq!(wrong, Vec::<String>::new(), "{}", table.join("\n"));
     assert_eq!(count(&host, "deadLetters"), 0);
     place.must_be_clean(&host.log());

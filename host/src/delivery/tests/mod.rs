@@ -311,6 +311,23 @@ async fn an_unknown_end_is_repeated_under_its_number_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_halt_counts_repetitions_only_where_something_may_have_been_written() {
+    let denied = || Fate::Fails(failure(Category::AuthDenied));
+    let lost = || Fate::Lost(failure(Category::RemoteUnavailable).outcome_unknown());
+    for (fates, counted, rows) in [(vec![denied()], 0, 3), (vec![lost(), denied()], 6, 6)] {
+        let bench = Bench::new();
+        put_many(&bench.log, 3);
+        bench.target.script(fates);
+        bench.deliver().await;
+        assert!(bench.halted().is_some());
+        bench.deliver().await;
+        assert_eq!(bench.rows().len(), rows);
+        // The lost write once when its answer was lost, and once when it is repeated after the halt.
+        assert_eq!(bench.log.record().counters.possible_duplicates, counted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_writer_that_remembers_numbers_gets_nothing_twice_and_nothing_is_counted() {
     let bench = Bench::new();
     bench.target.table().profile = WriterProfile {
