@@ -214,9 +214,10 @@ impl Zerobus {
             return failure;
         }
         let known = match self.session.lock().await.as_mut() {
-            Some(session) if session.may_compare() => session.types.clone(),
-            _ => return failure,
+            Some(session) => session.may_compare().then(|| session.types.clone()),
+            None => None,
         };
+        let Some(known) = known else { return failure };
         match self.databricks.table(&self.checked.table).await {
             Ok(Some(found)) if types(&found) != known => retyped(&self.checked.table).detail(failure.detail),
             // The failure stands as it is, also where the table cannot be looked at.
