@@ -1,5 +1,6 @@
 // A catalog of Spark's that keeps its tables in memory, so that Spark resolves, checks and runs statements over names of
-// three parts without a warehouse, Delta or files. What it cannot know it leaves to Spark: it judges nothing itself.
+// three parts without a warehouse, Delta or files. It leaves to Spark what Spark can judge. One thing it refuses itself, in
+// Delta's name, for Spark knows nothing of it: to rename or drop a column of a table that does not map its columns by name.
 //
 // Names are compared without regard to case, as Unity Catalog does. `information_schema` of each catalog shows the
 // tables that are there.
@@ -10,6 +11,7 @@ import java.util.*;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.apache.spark.SparkThrowable;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.analysis.*;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
@@ -24,6 +26,9 @@ public final class MemoryCatalog implements TableCatalog, SupportsNamespaces {
   /** What all catalogs of a judged group hold, by catalog, schema and table. */
   private static final Map<String, Stored> TABLES = new ConcurrentHashMap<>();
   private static final Map<String, Map<String, String>> SCHEMAS = new ConcurrentHashMap<>();
+
+  /** The property by which Delta gives columns names of their own, apart from those in the files. */
+  private static final String MAPPING = "delta.columnMapping.mode";
 
   private String name;
 
@@ -92,20 +97,53 @@ public final class MemoryCatalog implements TableCatalog, SupportsNamespaces {
     Stored table = (Stored) loadTable(identifier);
     List<Column> columns = new ArrayList<>(List.of(table.columns));
     Map<String, String> properties = new HashMap<>(table.properties);
+    List<Object[]> rows = table.rows;
     for (TableChange change : changes) {
       if (change instanceof TableChange.AddColumn add) {
         columns.add(Column.create(add.fieldNames()[0], add.dataType(), add.isNullable(), add.comment(), null));
       } else if (change instanceof TableChange.SetProperty set) {
         properties.put(set.property(), set.value());
+      } else if (change instanceof TableChange.DeleteColumn drop) {
+        demandMapping(properties, "DELTA_UNSUPPORTED_DROP_COLUMN");
+        int place = place(columns, drop);
+        columns.remove(place);
+        rows = without(place, rows);
       } else if (change instanceof TableChange.ColumnChange one) {
-        columns.replaceAll(column -> column.name().equals(one.fieldNames()[0]) ? changed(column, one) : column);
+        if (one instanceof TableChange.RenameColumn) demandMapping(properties, "DELTA_UNSUPPORTED_RENAME_COLUMN");
+        int place = place(columns, one);
+        columns.set(place, changed(columns.get(place), one));
       } else {
         throw new UnsupportedOperationException(change.toString());
       }
     }
-    Stored altered = new Stored(name, table.identifier, columns.toArray(Column[]::new), properties, table.rows);
+    Stored altered = new Stored(name, table.identifier, columns.toArray(Column[]::new), properties, rows);
     TABLES.put(keyOf(identifier), altered);
     return altered;
+  }
+
+  private static void demandMapping(Map<String, String> properties, String condition) {
+    // Delta reads both the name and the value without regard to case.
+    String mode = new CaseInsensitiveStringMap(properties).get(MAPPING);
+    if (!"name".equalsIgnoreCase(mode)) throw new RefusedByDelta(condition);
+  }
+
+  private static int place(List<Column> columns, TableChange.ColumnChange change) {
+    String[] path = change.fieldNames();
+    for (int at = 0; at < columns.size() && path.length == 1; at++) {
+      if (columns.get(at).name().equals(path[0])) return at;
+    }
+    throw new UnsupportedOperationException("changing " + String.join(".", path));
+  }
+
+  /** The rows without their values at this place. Those from before that column was added end earlier. */
+  private static List<Object[]> without(int place, List<Object[]> rows) {
+    List<Object[]> kept = new ArrayList<>();
+    for (Object[] row : rows) {
+      List<Object> values = new ArrayList<>(Arrays.asList(row));
+      if (place < row.length) values.remove(place);
+      kept.add(values.toArray());
+    }
+    return kept;
   }
 
   private static Column changed(Column column, TableChange.ColumnChange change) {
@@ -178,7 +216,22 @@ public final class MemoryCatalog implements TableCatalog, SupportsNamespaces {
     return SCHEMAS.remove(keyOf(schema)) != null;
   }
 
-  /** A table that is written, and shares its rows with what it was before it was altered. */
+  /** What Delta refuses where Spark alone would not; its class is Delta's name for it. */
+  public static final class RefusedByDelta extends RuntimeException implements SparkThrowable {
+    private final String condition;
+
+    RefusedByDelta(String condition) {
+      super("[" + condition + "] The table does not map its columns by name (" + MAPPING + ").");
+      this.condition = condition;
+    }
+
+    @Override
+    public String getCondition() {
+      return condition;
+    }
+  }
+
+  /** A table that is written. It shares its rows with what it was before it was altered, unless a column was dropped. */
   private static final class Stored implements SupportsRead, SupportsWrite, SupportsRowLevelOperations {
     private final String catalog;
     private final Identifier identifier;
