@@ -517,7 +517,7 @@ async fn a_column_is_renamed_and_dropped_only_where_columns_are_mapped() {
         rows_of(&site.sql(sql).await);
     }
     let again = site.sql(&drop).await;
-    assert_eq!(class_of(&again).0, "FIELD_NOT_FOUND");
+    assert_eq!(class_of(&again).0, "UNRESOLVED_COLUMN.WITH_SUGGESTION");
     let described = site.rows(&format!("SHOW COLUMNS IN {PATIENTS}")).await;
     assert_eq!(
         described,

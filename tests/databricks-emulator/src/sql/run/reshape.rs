@@ -137,20 +137,7 @@ impl<'a> Reshaping<'a> {
         columns
             .iter()
             .position(|column| column.name.eq_ignore_ascii_case(name))
-            .ok_or_else(|| {
-                SqlError::new(
-                    "FIELD_NOT_FOUND",
-                    "42704",
-                    format!(
-                        "No such struct field `{name}` in {}.",
-                        columns
-                            .iter()
-                            .map(|column| format!("`{}`", column.name))
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    ),
-                )
-            })
+            .ok_or_else(|| SqlError::unresolved(name, columns.iter().map(|column| column.name.as_str())))
     }
 
     /// Writes the rows of the columns that are kept under the new columns.
