@@ -14,6 +14,7 @@ use crate::faults::Faults;
 use crate::options::Options;
 use crate::records::{Counters, RequestLog};
 use crate::set_up::{SetUp, SetUpError};
+use crate::storage::S3OptionError;
 use crate::workspace::Workspace;
 use crate::{http, zerobus};
 
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The folder of its data, or its address.
     #[error("the emulator's data or its address: {0}")]
     Io(#[from] std::io::Error),
+    /// The S3 server that it is to use. Whether that answers is seen with the first table.
+    #[error("{0}")]
+    S3(#[from] S3OptionError),
     /// Rows that were taken by an earlier run cannot be moved to their tables.
     #[error("the rows of an earlier run: {0}")]
     Recovery(String),
@@ -106,9 +110,15 @@ impl Emulator {
         flushed.map_err(|error| StartError::Recovery(error.to_string()))
     }
 
-    /// The folder of a table, by its full name.
+    /// The folder of a table, by its full name; none if it lies in a bucket of the S3 server.
     pub fn table_folder(&self, full_name: &str) -> Option<PathBuf> {
         self.workspace.table_folder(full_name)
+    }
+
+    /// The location of a table as Unity Catalog has it, by its full name.
+    pub fn table_location(&self, full_name: &str) -> Option<String> {
+        let entry = self.workspace.table_entry(full_name)?;
+        Some(entry.storage_location)
     }
 
     /// Makes the workspace of the product's set-up. What exists already is left as it is.
@@ -119,7 +129,7 @@ impl Emulator {
     /// What a client needs to know, as environment variables.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let options = self.options();
-        vec![
+        let mut told = vec![
             ("DATABRICKS_HOST", self.url()),
             ("DATABRICKS_TOKEN", self.administrator_token()),
             (
@@ -134,7 +144,16 @@ impl Emulator {
             ("DATABRICKS_REGION", options.region.clone()),
             ("WAREHOUSE_ID", options.warehouse_id.clone()),
             ("ZEROBUS_ENDPOINT", self.url()),
-        ]
+        ];
+        // Unity Catalog lends keys and never says where they are good.
+        if let Some(server) = self.workspace.storage.server() {
+            told.push(("AWS_ENDPOINT_URL", server.address().to_owned()));
+            told.push(("AWS_REGION", server.region().to_owned()));
+            if server.address().starts_with("http:") {
+                told.push(("AWS_ALLOW_HTTP", "true".to_owned()));
+            }
+        }
+        told
     }
 
     /// Stops listening and moves what was taken to its tables.

@@ -9,8 +9,8 @@
 //! | what goes wrong on purpose, at run time | [`faults`] |
 //! | what was asked, and how often | [`records`] |
 //!
-//! Behind them are real Delta tables, one folder a table (`storage`), which any reader of Delta tables can open. What is
-//! refused, and in which words, is what the real service refuses; where that is not publicly known, the stricter reading
+//! Behind them are real Delta tables (`storage`), in folders or in buckets of an S3 server, which any reader of Delta
+//! tables can open. What is refused, and in which words, is what the real service refuses; where that is not publicly known, the stricter reading
 //! is taken.
 //!
 //! ```no_run
@@ -47,5 +47,6 @@ pub use catalog::ADMINISTRATOR;
 pub use clock::Clock;
 pub use emulator::{Emulator, StartError};
 pub use faults::{Fault, Faults, Setting, Surface};
-pub use options::Options;
+pub use options::{Options, S3};
 pub use set_up::{SetUp, SetUpError};
+pub use storage::S3OptionError;

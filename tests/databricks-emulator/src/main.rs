@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use databricks_emulator::{Emulator, Options, SetUp};
+use databricks_emulator::{Emulator, Options, S3, SetUp};
 use tracing_subscriber::EnvFilter;
 
 /// Databricks on loopback, over real Delta tables.
@@ -35,10 +35,22 @@ struct Arguments {
     /// The id of the warehouse that exists from the start.
     #[arg(long)]
     warehouse_id: Option<String>,
+    /// A server of S3 that holds the tables whose location begins with `s3://`, such as `http://127.0.0.1:5000`; without
+    /// it, folders below the data do. Its keys are taken from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, beside keys that
+    /// expire, AWS_SESSION_TOKEN. http is taken on loopback only. Buckets are not made.
+    #[arg(long, value_name = "URL")]
+    s3_endpoint: Option<String>,
+    /// The region that its requests are signed for; the workspace's if none is named.
+    #[arg(long, value_name = "REGION", requires = "s3_endpoint")]
+    s3_region: Option<String>,
+    /// Puts a bucket before the host of the server, and not into the path.
+    #[arg(long, requires = "s3_endpoint")]
+    s3_virtual_host: bool,
 }
 
 impl Arguments {
     fn options(self) -> Options {
+        let s3 = self.s3();
         // A folder that cannot be made absolute is refused by its name when it is opened.
         let defaults = Options::new(std::path::absolute(&self.data).unwrap_or(self.data));
         Options {
@@ -50,7 +62,20 @@ impl Arguments {
             client_secret: std::env::var("EMULATOR_CLIENT_SECRET").unwrap_or(defaults.client_secret),
             warehouse_id: self.warehouse_id.unwrap_or(defaults.warehouse_id),
             data: defaults.data,
+            s3,
         }
+    }
+
+    /// Keys that are missing are empty here, and refused by the start.
+    fn s3(&self) -> Option<S3> {
+        let key = |name: &str| std::env::var(name).unwrap_or_default();
+        let endpoint = self.s3_endpoint.as_ref()?;
+        Some(S3 {
+            region: self.s3_region.clone(),
+            session_token: Some(key("AWS_SESSION_TOKEN")).filter(|token| !token.is_empty()),
+            virtual_host: self.s3_virtual_host,
+            ..S3::new(endpoint, key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY"))
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::oauth::{Claims, TokenKind};
 use crate::options::Options;
 use crate::records::{Counters, RequestLog};
 use crate::sql::Sql;
-use crate::storage::{OpenTable, Storage, StorageError};
+use crate::storage::{OpenTable, Place, Server, Storage, StorageError};
 use crate::sync::lock;
 use crate::zerobus::Ingest;
 
@@ -39,6 +39,11 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn open(options: Options) -> Result<Arc<Self>, StartError> {
+        let server = options
+            .s3
+            .as_ref()
+            .map(|s3| Server::new(s3, &options.region))
+            .transpose()?;
         std::fs::create_dir_all(&options.data)?;
         let clock = Clock::default();
         let catalog = match catalog::load(&options.data)? {
@@ -48,7 +53,7 @@ impl Workspace {
         catalog::save(&options.data, &catalog)?;
         let ingest = Ingest::open(&options.data, options.durable)?;
         Ok(Arc::new(Self {
-            storage: Storage::new(&options.data, options.durable),
+            storage: Storage::new(&options.data, options.durable, server),
             ingest,
             options,
             clock,
@@ -151,10 +156,13 @@ impl Workspace {
         self.read(|catalog| catalog.tables.get(&full_name.to_lowercase()).cloned())
     }
 
-    /// The folder of a table.
+    /// The folder of a table; none where it lies in a bucket of the S3 server.
     pub(crate) fn table_folder(&self, full_name: &str) -> Option<PathBuf> {
         let entry = self.table_entry(full_name)?;
-        self.storage.folder(&entry.storage_location)
+        match self.storage.place(&entry.storage_location) {
+            Ok(Place::Folder(folder)) => Some(folder),
+            _ => None,
+        }
     }
 
     /// A table, open.

@@ -8,36 +8,11 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{PATIENTS, Site, rows_of, skipped};
-
-fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// A Python that has those packages, or none, and the running test is named as skipped.
-fn python(packages: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("LAKEFEED_JUDGE_PYTHON").map(PathBuf::from);
-    let python = named.unwrap_or_else(|| checkout().join(".venv/bin/python"));
-    let has = Command::new(&python)
-        .args(["-c", &format!("import {packages}")])
-        .output();
-    if has.is_ok_and(|has| has.status.success()) {
-        return Some(python);
-    }
-    skipped(&format!("no Python with {packages}; make test installs it"));
-    None
-}
-
-async fn run(command: Command) -> Output {
-    let mut command = command;
-    tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap()
-}
+use support::{PATIENTS, Site, checkout, python, rows_of, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_vendors_clients_set_up_and_use_a_workspace() {

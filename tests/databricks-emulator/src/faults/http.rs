@@ -11,7 +11,7 @@
 //! | `PUT /emulator/external-access` with `true` or `false` | the metastore's toggle |
 //! | `GET`, `DELETE /emulator/requests` | what was asked: method, path, status |
 //! | `GET`, `DELETE /emulator/counters` | mints by table, statements by kind, rows |
-//! | `GET /emulator/tables/{full name}` | the folder of a table |
+//! | `GET /emulator/tables/{full name}` | the location of a table, and the folder or the S3 server that has it |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,8 +137,14 @@ async fn forget_counters(State(workspace): Shared) -> Response {
 }
 
 async fn table(State(workspace): Shared, Path(name): Path<String>) -> Response {
-    match workspace.table_folder(&name) {
-        Some(folder) => Json(json!({ "folder": folder })).into_response(),
-        None => refuse(StatusCode::NOT_FOUND, "there is no table of that name"),
+    let Some(entry) = workspace.table_entry(&name) else {
+        return refuse(StatusCode::NOT_FOUND, "there is no table of that name");
+    };
+    let mut told = json!({ "location": entry.storage_location });
+    match (workspace.table_folder(&name), workspace.storage.server()) {
+        (Some(folder), _) => told["folder"] = json!(folder),
+        (None, Some(server)) => told["endpoint"] = json!(server.address()),
+        (None, None) => {}
     }
+    Json(told).into_response()
 }

@@ -12,71 +12,113 @@ use deltalake::operations::create::CreateBuilder;
 use deltalake::operations::write::SchemaMode;
 use deltalake::protocol::SaveMode;
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake::{DeltaTable, DeltaTableError};
 use thiserror::Error;
-use url::Url;
 
+use super::place::Place;
+use super::refusal::told;
 use crate::types::{Column, delta_schema, of_delta_schema};
 
 /// A table's files or log could not be read or written.
 #[derive(Debug, Error)]
 pub(crate) enum StorageError {
-    /// The location is not one that stands for a folder.
-    #[error("the location names no folder")]
+    /// The location is not one that stands for a folder or a bucket.
+    #[error("the location names no folder and no bucket")]
     Location,
     /// The table has a type that the emulator does not know.
     #[error("the table has a column of a type that is not known here")]
     Schema,
+    /// What the catalog knows of has no files.
+    #[error(
+        "there is no Delta table at {0} any more: start the emulator with the folder and the S3 server that the table was made \
+         with, or drop the table"
+    )]
+    Gone(String),
+    /// A table is dropped, but not what it was made of.
+    #[error("the table is dropped, but its files at {location} stay until somebody removes them: {why}")]
+    Left {
+        /// Where they are.
+        location: String,
+        /// What kept them.
+        why: Box<StorageError>,
+    },
+    /// Nobody says with which role a location is reached.
+    #[error(
+        "no external location covers {0}, so no storage credential says whose role its credentials are lent from: make an \
+         external location around it"
+    )]
+    NoRole(String),
+    /// The S3 server did not do it; the text says what to change.
+    #[error("{0}")]
+    Server(String),
     /// Delta's own failure.
     #[error("the table: {0}")]
-    Delta(#[from] DeltaTableError),
+    Delta(DeltaTableError),
     /// Files beside Delta's.
     #[error("the files of the table: {0}")]
     Files(#[from] std::io::Error),
+}
+
+impl From<DeltaTableError> for StorageError {
+    fn from(error: DeltaTableError) -> Self {
+        match told(&error.to_string()) {
+            Some(refusal) => Self::Server(refusal),
+            None => Self::Delta(error),
+        }
+    }
+}
+
+impl From<object_store::Error> for StorageError {
+    fn from(error: object_store::Error) -> Self {
+        DeltaTableError::from(error).into()
+    }
 }
 
 /// A table and what its log said when it was last looked at.
 #[derive(Debug)]
 pub(crate) struct OpenTable {
     table: DeltaTable,
-    folder: PathBuf,
-    durable: bool,
+    /// The folder that is synced after each commit; none where the place itself answers when it has it.
+    synced: Option<PathBuf>,
 }
 
-fn url_of(folder: &Path) -> Result<Url, StorageError> {
-    Url::from_directory_path(folder).map_err(|()| StorageError::Location)
+fn synced(place: &Place, durable: bool) -> Option<PathBuf> {
+    match place {
+        Place::Folder(folder) if durable => Some(folder.clone()),
+        _ => None,
+    }
 }
 
 impl OpenTable {
-    pub(crate) async fn open(folder: &Path, durable: bool) -> Result<Self, StorageError> {
-        let table = DeltaTableBuilder::from_url(url_of(folder)?)?.load().await?;
+    /// The table at a place where there is one.
+    pub(crate) async fn open(place: &Place, durable: bool) -> Result<Self, StorageError> {
+        let mut table = DeltaTable::new(place.log()?);
+        table.load().await?;
         Ok(Self {
             table,
-            folder: folder.to_owned(),
-            durable,
+            synced: synced(place, durable),
         })
     }
 
     pub(crate) async fn create(
-        folder: &Path,
+        place: &Place,
         columns: &[Column],
         partitions: &[String],
         durable: bool,
     ) -> Result<(), StorageError> {
-        std::fs::create_dir_all(folder)?;
+        place.prepare()?;
         let schema: StructType =
             serde_json::from_value(delta_schema(columns)).map_err(|_| StorageError::Schema)?;
         let fields: Vec<StructField> = schema.fields().cloned().collect();
         let table = CreateBuilder::new()
-            .with_location(url_of(folder)?.as_str())
+            .with_log_store(place.log()?)
             .with_columns(fields)
             .with_partition_columns(partitions.iter().cloned())
             .with_save_mode(SaveMode::ErrorIfExists)
             .await?;
         let made = Self {
             table,
-            folder: folder.to_owned(),
-            durable,
+            synced: synced(place, durable),
         };
         made.sync()
     }
@@ -157,15 +199,15 @@ impl OpenTable {
         self.refresh().await?;
         self.table.update_datafusion_session(session)?;
         let provider = self.table.table_provider().await;
-        provider.map_err(|error| StorageError::Delta(DeltaTableError::generic(error.to_string())))
+        provider.map_err(|error| DeltaTableError::generic(error.to_string()).into())
     }
 
     /// The local object store does not sync what it writes.
     fn sync(&self) -> Result<(), StorageError> {
-        if self.durable {
-            sync_recent(&self.folder)?;
+        match &self.synced {
+            Some(folder) => Ok(sync_recent(folder)?),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -189,12 +231,4 @@ fn sync_recent(folder: &Path) -> std::io::Result<()> {
         std::fs::File::open(&folder)?.sync_all()?;
     }
     Ok(())
-}
-
-/// The columns of the table at a folder; none if there is no table.
-pub(crate) async fn schema_at(folder: &Path) -> Result<Option<Vec<Column>>, StorageError> {
-    if !folder.join("_delta_log").is_dir() {
-        return Ok(None);
-    }
-    OpenTable::open(folder, false).await?.columns().map(Some)
 }

@@ -8,10 +8,11 @@
     reason = "each test program uses a part of it, and a failed step is a failed test"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use databricks_emulator::{Emulator, Options, SetUp};
+use databricks_emulator::{Emulator, Options, S3, SetUp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -57,6 +58,33 @@ pub(crate) fn skipped(why: &str) {
     eprintln!("\nskipped: {name} ({why})");
 }
 
+/// The top of the checkout.
+pub(crate) fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A Python that has those packages, or none, and the running test is named as skipped.
+pub(crate) fn python(packages: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("LAKEFEED_JUDGE_PYTHON").map(PathBuf::from);
+    let python = named.unwrap_or_else(|| checkout().join(".venv/bin/python"));
+    let has = Command::new(&python)
+        .args(["-c", &format!("import {packages}")])
+        .output();
+    if has.is_ok_and(|has| has.status.success()) {
+        return Some(python);
+    }
+    skipped(&format!("no Python with {packages}; make test installs it"));
+    None
+}
+
+/// Runs a program to its end.
+pub(crate) async fn run(command: Command) -> Output {
+    let mut command = command;
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
 impl Site {
     /// A workspace that is set up, with more tables beside the product's.
     pub(crate) async fn with_tables(tables: &[(&str, &str)]) -> Self {
@@ -76,8 +104,17 @@ impl Site {
 
     /// A workspace that nobody has set up.
     pub(crate) async fn bare() -> Self {
+        Self::on(None).await
+    }
+
+    /// The same, with tables on an S3 server.
+    pub(crate) async fn on(s3: Option<S3>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let emulator = Emulator::start(Options::new(folder.path())).await.unwrap();
+        let options = Options {
+            s3,
+            ..Options::new(folder.path())
+        };
+        let emulator = Emulator::start(options).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
             emulator,
@@ -93,8 +130,9 @@ impl Site {
             http,
             folder,
         } = self;
+        let options = emulator.options().clone();
         emulator.stop().await;
-        let emulator = Emulator::start(Options::new(folder.path())).await.unwrap();
+        let emulator = Emulator::start(options).await.unwrap();
         Self {
             emulator,
             http,
@@ -109,9 +147,10 @@ impl Site {
             http,
             folder,
         } = self;
+        let options = emulator.options().clone();
         drop(emulator);
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let emulator = Emulator::start(Options::new(folder.path())).await.unwrap();
+        let emulator = Emulator::start(options).await.unwrap();
         Self {
             emulator,
             http,

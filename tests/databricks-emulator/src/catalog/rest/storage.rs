@@ -125,7 +125,7 @@ pub(super) struct Validation {
     url: Option<String>,
 }
 
-/// Nothing is wrong with a credential that exists: there is no cloud behind it that could refuse.
+/// Nothing is wrong with a credential that exists: it is not tried out, and who is lent nothing for it is told why.
 pub(super) async fn validate(
     State(workspace): Shared,
     _caller: Caller,
@@ -164,7 +164,7 @@ pub(super) async fn create_location(
     Body(new): Body<NewLocation>,
 ) -> Answer {
     let now = workspace.clock.now_ms();
-    if workspace.storage.folder(&new.url).is_none() {
+    if workspace.storage.place(&new.url).is_err() {
         return Err(ApiError::invalid(format!(
             "Input path url '{}' is not valid.",
             new.url

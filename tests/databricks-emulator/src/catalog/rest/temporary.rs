@@ -1,6 +1,8 @@
 //! Credentials that are lent to the outside for an hour.
 //!
-//! There is no cloud behind them. Whoever gets them has passed every check that the real service makes.
+//! Whoever gets them has passed every check that the real service makes. With an S3 server they are its own: STS takes on
+//! the role of the storage credential for what lies below the location. Without one there is nothing that they could open,
+//! and they are made up.
 
 use std::sync::Arc;
 
@@ -8,12 +10,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Answer, Body};
 use crate::catalog::make::no_table;
 use crate::catalog::{Caller, Catalog, Kind, Privilege, Securable, TableEntry, TableType, normal_location};
 use crate::http::ApiError;
+use crate::storage::Lent;
 use crate::workspace::Workspace;
 
 type Shared = State<Arc<Workspace>>;
@@ -31,18 +34,37 @@ fn require_external_access(catalog: &Catalog) -> Result<(), ApiError> {
     .because("EXTERNAL_ACCESS_DISABLED_ON_METASTORE"))
 }
 
-fn lent(workspace: &Workspace, url: &str) -> Value {
+fn made_up(now: i64) -> Lent {
     let key: String = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
-    json!({
+    Lent {
+        access_key_id: format!("ASIA{}", &key[..16]),
+        secret_access_key: uuid::Uuid::new_v4().simple().to_string(),
+        session_token: format!("FwoGZXIvYXdz{}", uuid::Uuid::new_v4().simple()),
+        expires_at: now + HOUR_MS,
+    }
+}
+
+async fn lent(workspace: &Workspace, url: &str, writes: bool) -> Answer {
+    let credential = workspace.read(|catalog| {
+        let location = catalog.external_location(url)?;
+        catalog.credentials.get(&location.credential_name).cloned()
+    });
+    let lent = workspace
+        .storage
+        .lend(url, credential.as_ref(), writes)
+        .await
+        .map_err(|error| ApiError::internal(&error))?
+        .unwrap_or_else(|| made_up(workspace.clock.now_ms()));
+    Ok(Json(json!({
         "aws_temp_credentials": {
-            "access_key_id": format!("ASIA{}", &key[..16]),
-            "secret_access_key": uuid::Uuid::new_v4().simple().to_string(),
-            "session_token": format!("FwoGZXIvYXdz{}", uuid::Uuid::new_v4().simple()),
+            "access_key_id": lent.access_key_id,
+            "secret_access_key": lent.secret_access_key,
+            "session_token": lent.session_token,
             "access_point": "",
         },
-        "expiration_time": workspace.clock.now_ms() + HOUR_MS,
+        "expiration_time": lent.expires_at,
         "url": url,
-    })
+    })))
 }
 
 #[derive(Deserialize)]
@@ -94,7 +116,7 @@ pub(super) async fn of_table(
         check_table(catalog, &caller, table, writes)?;
         Ok::<_, ApiError>(table.storage_location.clone())
     })?;
-    Ok(Json(lent(&workspace, &url)))
+    lent(&workspace, &url, writes).await
 }
 
 #[derive(Deserialize)]
@@ -134,5 +156,6 @@ pub(super) async fn of_path(State(workspace): Shared, caller: Caller, Body(wante
     if wanted.dry_run {
         return Ok(Json(json!({})));
     }
-    Ok(Json(lent(&workspace, &normal_location(&wanted.url))))
+    let writes = wanted.operation != "PATH_READ";
+    lent(&workspace, &normal_location(&wanted.url), writes).await
 }

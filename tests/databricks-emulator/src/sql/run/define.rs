@@ -8,7 +8,6 @@ use crate::catalog::{NewTable, Privilege, SchemaEntry, TableEntry};
 use crate::sql::error::SqlError;
 use crate::sql::output::Output;
 use crate::sql::parse::{CreateSchema, CreateTable, Name};
-use crate::storage::schema_at;
 use crate::types::Column;
 use crate::workspace::Workspace;
 
@@ -124,11 +123,7 @@ async fn make(
         return Ok(None);
     }
     let planned = workspace.read(|state| state.plan_table(&session.caller, &new, now))?;
-    let existing = match workspace.storage.folder(&planned.storage_location) {
-        Some(folder) => schema_at(&folder).await?,
-        None => None,
-    };
-    match existing {
+    match workspace.storage.columns_at(&planned.storage_location).await? {
         Some(columns) => adopt(&mut new, columns, &planned)?,
         None if new.columns.is_empty() && new.location.is_some() => {
             return Err(SqlError::new(

@@ -4,11 +4,15 @@ use deltalake::datafusion::common::SchemaError;
 use deltalake::datafusion::error::DataFusionError;
 
 use crate::sql::error::SqlError;
+use crate::storage::told;
 
 /// DataFusion's failure of a query in Spark's classes.
 pub(super) fn translated(sql: &str, error: &DataFusionError) -> SqlError {
     let root = error.find_root();
     let text = root.strip_backtrace();
+    if let Some(refusal) = told(&text) {
+        return SqlError::internal(&refusal);
+    }
     match root {
         DataFusionError::SQL(..) => return syntax(sql, &text),
         DataFusionError::SchemaError(error, _) => {
@@ -113,6 +117,10 @@ mod tests {
             (
                 DataFusionError::NotImplemented("that".to_owned()),
                 "UNSUPPORTED_FEATURE.EMULATOR",
+            ),
+            (
+                DataFusionError::External("Generic S3 error: the S3 server at X does not answer".into()),
+                "INTERNAL_ERROR",
             ),
         ] {
             assert_eq!(class(error), expected);
