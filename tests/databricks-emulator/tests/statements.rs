@@ -317,7 +317,7 @@ async fn parameters_are_bound_as_values() {
     let site = Site::new().await;
     let body = submission(
         &site,
-        &format!("INSERT INTO IDENTIFIER(:t) (id, birth_date, is_deleted) VALUES (:id, :day, :n)"),
+        "INSERT INTO IDENTIFIER(:t) (id, birth_date, is_deleted) VALUES (:id, :day, :n)",
         json!({"wait_timeout": "50s", "parameters": [
             {"name": "t", "value": PATIENTS},
             {"name": "id", "value": "it's \\ '); --"},
