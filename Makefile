@@ -78,5 +78,5 @@ $(VENV)/.spark: tests/judges/spark/requirements.txt
 	{ [ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV); } && $(VENV)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 tests/judges/node_modules/.installed: tests/judges/package-lock.json
-	@{ cd tests/judges && npm ci --silent --no-audit --no-fund && touch node_modules/.installed; } \
+	@{ cd tests/judges && npm ci --ignore-scripts --silent --no-audit --no-fund && touch node_modules/.installed; } \
 	  || echo "the other engine cannot be installed; the tests that need it are skipped"

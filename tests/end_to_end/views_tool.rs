@@ -118,3 +118,30 @@ fn compile_shows_the_columns_and_their_types() {
     assert_eq!(columns[2]["type"], "date");
     assert_eq!(columns[4]["collection"], true);
 }
+
+#[test]
+fn compile_explains_what_a_view_reads_and_how_each_column_is_computed() {
+    let site = Site::new("");
+    site.write("view.json", VIEW);
+    let compile = ["views", "compile", "view.json", "--explain"];
+    let text = site.run(&compile).succeeded().stdout;
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for expected in [
+        "a view without a name: 5 columns of Patient",
+        "extension.valueDecimal",
+        "born date fast birthDate",
+        "score decimal fast extension.where(url = 's').valueDecimal.first()",
+        "given list of string fast name.given",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}\n{text}");
+    }
+    let document = site
+        .run(&["views", "compile", "view.json", "--explain", "--json"])
+        .succeeded()
+        .json();
+    assert_eq!(document["explanation"], text.as_str());
+    assert_eq!(document["columns"].as_array().unwrap().len(), 5);
+}

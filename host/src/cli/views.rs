@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use lakefeed_view::{CompileOptions, View, ViewDefinition};
-use serde_json::json;
+use lakefeed_view::{ColumnInfo, CompileOptions, View, ViewDefinition};
+use serde_json::{Value, json};
 
 use super::Failure;
 use super::output::{Output, table};
@@ -19,6 +19,12 @@ pub(super) enum Views {
     Compile {
         /// The definition, a JSON file; `-` reads standard input
         view: PathBuf,
+        /// Show what the view reads of a resource and how each column is computed
+        ///
+        /// A column is `fast` that takes what it finds at its place in the resource, and `general` if an expression has
+        /// to be evaluated.
+        #[arg(long)]
+        explain: bool,
     },
     /// Flatten NDJSON with a ViewDefinition and print the rows
     Run(Run),
@@ -57,37 +63,51 @@ enum Format {
 impl Views {
     pub(super) fn run(self, output: &Output) -> Result<ExitCode, Failure> {
         match self {
-            Self::Compile { view } => compile(&view, output),
+            Self::Compile { view, explain } => compile(&view, explain, output),
             Self::Run(run) => rows::print(&run),
         }
     }
 }
 
-fn compile(path: &Path, output: &Output) -> Result<ExitCode, Failure> {
+fn compile(path: &Path, explain: bool, output: &Output) -> Result<ExitCode, Failure> {
     let view = read_view(&read(path)?)?;
+    let mut document = described(&view);
+    if explain {
+        document["explanation"] = view.explain().to_string().into();
+    }
+    // An explanation names the columns and their types, too.
+    output.found(&document, || {
+        if explain {
+            view.explain().to_string()
+        } else {
+            columns(&view)
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn described(view: &View) -> Value {
     let columns: Vec<_> = view
         .columns()
         .iter()
         .map(|column| json!({ "name": column.name, "type": column.fhir_type, "collection": column.collection }))
         .collect();
-    output.found(
-        &json!({ "name": view.name(), "resource": view.resource(), "columns": columns }),
-        || {
-            let row = |column: &lakefeed_view::ColumnInfo| {
-                let kind = if column.collection {
-                    format!("{} (list)", column.fhir_type)
-                } else {
-                    column.fhir_type.clone()
-                };
-                vec![column.name.clone(), kind]
-            };
-            table(
-                &["column", "type"],
-                &view.columns().iter().map(row).collect::<Vec<_>>(),
-            )
-        },
-    )?;
-    Ok(ExitCode::SUCCESS)
+    json!({ "name": view.name(), "resource": view.resource(), "columns": columns })
+}
+
+fn columns(view: &View) -> String {
+    let row = |column: &ColumnInfo| {
+        let kind = if column.collection {
+            format!("{} (list)", column.fhir_type)
+        } else {
+            column.fhir_type.clone()
+        };
+        vec![column.name.clone(), kind]
+    };
+    table(
+        &["column", "type"],
+        &view.columns().iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 fn read_view(text: &[u8]) -> Result<View, Failure> {

@@ -265,7 +265,7 @@ fn issues(errors: &ViewErrors) -> Vec<Issue> {
 fn issue(error: &lakefeed_view::ViewError) -> Issue {
     let place = error
         .column
-        .map(|column| format!("column {column}: "))
+        .map(|column| format!("character {column}: "))
         .unwrap_or_default();
     let text = format!("{place}{}; {} [{}]", error.problem, error.remedy, error.code);
     Issue::new(IssueCode::Value, error.location.clone(), text)

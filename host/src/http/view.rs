@@ -120,7 +120,7 @@ fn issues(errors: &ViewErrors, place: &str) -> Vec<Issue> {
         .map(|error| {
             let column = error
                 .column
-                .map(|column| format!("column {column}: "))
+                .map(|column| format!("character {column}: "))
                 .unwrap_or_default();
             let text = format!("{column}{}; {} [{}]", error.problem, error.remedy, error.code);
             let location = error.location.strip_prefix(VIEW).unwrap_or(&error.location);

@@ -358,7 +358,7 @@ fn read_criterion(
 fn criterion_issue(expression: &str, error: &lakefeed_view::ViewError) -> Issue {
     let place = error
         .column
-        .map(|column| format!("column {column}: "))
+        .map(|column| format!("character {column}: "))
         .unwrap_or_default();
     let text = format!("{place}{}; {} [{}]", error.problem, error.remedy, error.code);
     Issue::new(IssueCode::Value, expression, text)

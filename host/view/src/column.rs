@@ -111,15 +111,15 @@ fn place(evaluator: &Evaluator<'_>, item: Item) -> TextRef {
     }
 }
 
-fn made(evaluator: &mut Evaluator<'_>, text: &str) -> Cell {
-    let item = evaluator.make(TextKind::String, text);
-    Cell::Text(place(evaluator, item))
+fn made(evaluator: &mut Evaluator<'_>, text: &str) -> Result<Cell, RowError> {
+    let item = evaluator.make(TextKind::String, text)?;
+    Ok(Cell::Text(place(evaluator, item)))
 }
 
 fn boolean(evaluator: &mut Evaluator<'_>, flag: bool, output: OutputType) -> Result<Cell, RowError> {
     match output {
         OutputType::Boolean => Ok(Cell::Boolean(flag)),
-        OutputType::Utf8 => Ok(made(evaluator, if flag { "true" } else { "false" })),
+        OutputType::Utf8 => made(evaluator, if flag { "true" } else { "false" }),
         _ => Err(wrong("a boolean in a column of another type")),
     }
 }
@@ -129,7 +129,7 @@ fn integer(evaluator: &mut Evaluator<'_>, number: i64, output: OutputType) -> Re
         OutputType::Int32 => Ok(Cell::Integer(ranged(number, output)?)),
         OutputType::Int64 => Ok(Cell::Integer(number)),
         OutputType::Float64 => Ok(Cell::Float(number as f64)),
-        OutputType::Utf8 => Ok(made(evaluator, &number.to_string())),
+        OutputType::Utf8 => made(evaluator, &number.to_string()),
         _ => Err(wrong("a number in a column of another type")),
     }
 }

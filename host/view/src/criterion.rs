@@ -13,6 +13,9 @@ use crate::tape::Tape;
 /// context. The logic has three values: a criterion that comes out empty does not fire; a single item that is not a
 /// boolean counts as true.
 ///
+/// `now()`, `today()` and `timeOfDay()` are the moment of the change in UTC, so that a criterion says the same of a
+/// change whenever it is asked.
+///
 /// `resolve()` leads from a reference to the resource that it names: to a contained one within the same resource, to
 /// any other through the caller. A reference to another server, one by `urn:` or by an identifier alone, and one to a
 /// resource that does not exist are resolved to nothing; a version that a reference names is not looked at.

@@ -71,7 +71,7 @@ pub enum Code {
     TypeMismatch,
     /// `VIEW-020`: the expression is not FHIRPath.
     ///
-    /// Remedy: mend it at the column that the message names.
+    /// Remedy: mend it at the character that the message names.
     Syntax,
     /// `VIEW-021`: a path that can never match, because the type has no such element.
     ///
@@ -237,7 +237,7 @@ impl fmt::Display for ViewError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.location)?;
         if let Some(column) = self.column {
-            write!(formatter, ", column {column}")?;
+            write!(formatter, ", character {column}")?;
         }
         write!(formatter, ": {}; {} [{}]", self.problem, self.remedy, self.code)
     }

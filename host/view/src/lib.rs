@@ -5,6 +5,7 @@
 //! - [`ViewDefinition`] is a definition as its author wrote it, read from JSON, its shape checked.
 //! - [`View`] is that definition compiled: every path is known to exist in FHIR R4, every column has a type. What is
 //!   wrong comes back as [`ViewErrors`], all of it, each with place, code and remedy.
+//! - [`Explanation`] is what a compiled view says of itself: what it reads and computes, how and of which types.
 //! - [`OutputType`] and [`ColumnType`] are the Arrow types that columns come in. A caller chooses one for each of
 //!   [`View::columns`], or takes [`View::default_types`]; [`View::schema`] is then known before any row.
 //! - [`RowBuilder`] takes resources and gives a `RecordBatch`. A resource that does not fit is refused with a
@@ -57,6 +58,7 @@ pub mod decimal;
 mod definition;
 mod error;
 mod evaluate;
+mod explain;
 mod fhirpath;
 pub mod json;
 mod output;
@@ -77,6 +79,7 @@ mod view;
 pub use criterion::{Criterion, Referenced, Verdict, Versions};
 pub use definition::{Column, Constant, Expression, Iteration, Select, Tag, ViewDefinition};
 pub use error::{Code, RowError, ViewError, ViewErrors};
+pub use explain::Explanation;
 pub use output::{ColumnType, FHIR_TYPE, IS_DELETED, OutputType};
 pub use rows::{PartialDates, ResourceMeta, RowBuilder, RowOptions};
 pub use view::{ColumnInfo, CompileOptions, View};

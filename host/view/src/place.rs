@@ -324,7 +324,7 @@ impl Operand {
             Literal::Integer(number) => Ok(Self::Number(format!("{sign}{number}"))),
             Literal::Decimal(digits) => Ok(Self::Number(format!("{sign}{digits}"))),
             // Moments of two zones may be the same, which their texts do not show.
-            Literal::DateTime(_) | Literal::Time(_) | Literal::Quantity => Err(refused(
+            Literal::DateTime(_) | Literal::Time(_) | Literal::Quantity | Literal::Duration => Err(refused(
                 at,
                 "a literal with a time or a unit is not supported",
                 "compare with a text, a date, a number or a boolean",
@@ -473,7 +473,7 @@ mod tests {
         );
         check("a.where(b = 1 + 1)", "15: `+` is not supported");
         check("%other.a", "1: `%other` is not supported");
-        check("a.where(b =", "12: the end where a value belongs");
+        check("a.where(b =", "12: the expression ends where a value belongs");
         check("", "1: the expression is empty");
     }
 

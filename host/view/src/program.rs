@@ -164,6 +164,10 @@ pub(crate) enum MetaField {
     Cts,
     Status,
     Txid,
+    /// The day of the change, in UTC.
+    Today,
+    /// The time of day of the change, in UTC.
+    TimeOfDay,
 }
 
 /// An expression: evaluated in a scope, it gives a collection.
@@ -291,6 +295,8 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct TypeTest {
     pub(crate) info: &'static TypeInfo,
+    /// Whether the type is FHIRPath's own, which no node of a resource has.
+    pub(crate) system: bool,
     /// The field `resourceType`, which tells the type of a resource within a resource.
     pub(crate) resource_type: FieldId,
 }
@@ -306,6 +312,7 @@ pub(crate) enum TextFunction {
     Upper,
     Lower,
     Trim,
+    Chars,
     Split,
     IndexOf,
 }

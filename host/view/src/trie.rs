@@ -59,6 +59,12 @@ impl Fields {
         &self.fields[usize::from(id)]
     }
 
+    /// The key of a field.
+    pub(crate) fn name(&self, id: FieldId) -> &str {
+        let named = self.ids.iter().find(|(_, known)| **known == id);
+        named.map_or("", |(key, _)| key.as_str())
+    }
+
     /// Whether what hangs on any primitive is read.
     pub(crate) fn have_shadows(&self) -> bool {
         self.shadowed
@@ -209,6 +215,16 @@ pub(crate) struct Edge {
 }
 
 impl Trie {
+    /// The keys that are wanted below a node, and where they lead.
+    pub(crate) fn keys(&self, at: TrieId) -> impl Iterator<Item = (&str, TrieId)> {
+        let node = &self.nodes[at];
+        let keys = node
+            .table
+            .keys()
+            .map(|key| std::str::from_utf8(key).unwrap_or_default());
+        keys.zip(node.edges.iter().map(|edge| edge.to))
+    }
+
     pub(crate) fn node(&self, at: TrieId) -> &TrieNode {
         &self.nodes[at]
     }

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use crate::compile;
 use crate::definition::{Tag, ViewDefinition};
 use crate::error::{ViewError, ViewErrors};
+use crate::explain::Explanation;
 use crate::output::{self, ColumnType, OutputType};
 use crate::program::Program;
 use crate::rows::{RowBuilder, RowOptions};
@@ -86,6 +87,12 @@ impl View {
     #[must_use]
     pub fn columns(&self) -> &[ColumnInfo] {
         &self.columns
+    }
+
+    /// What the view reads and computes, how and of which types, for its author to read.
+    #[must_use]
+    pub fn explain(&self) -> Explanation<'_> {
+        Explanation { view: self }
     }
 
     /// The standard's own types: dates, times and decimals as text, instants as timestamps.

@@ -1,7 +1,7 @@
 //! Constants, literals and variables.
 
 use super::shape::{Basic, Known, Shape};
-use super::{Compiled, Compiler, Mode, Scope};
+use super::{Compiled, Compiler, Failed, Mode, Scope};
 use crate::cell::{Origin, TextRef};
 use crate::definition::Constant;
 use crate::error::Code;
@@ -30,7 +30,12 @@ impl Compiler {
                         "the constant `{}` is not a FHIR {}",
                         constant.name, constant.fhir_type
                     );
-                    let remedy = format!("write a value of type {}", constant.fhir_type);
+                    let remedy = match constant.fhir_type.as_str() {
+                        "date" => "write it as `2024-01-31`",
+                        "dateTime" | "instant" => "write it as `2024-01-31T10:30:00Z`",
+                        "time" => "write it as `10:30:00`",
+                        _ => "write a whole number of at most 64 bits",
+                    };
                     self.report(Code::BadConstant, &constant.location, problem, remedy);
                     // Known all the same, so that its uses are no further errors.
                     self.constants
@@ -94,12 +99,11 @@ impl Compiler {
             }
             Literal::Quantity => {
                 let remedy = "compare the number alone, such as `value.ofType(Quantity).value > 5`";
-                return Err(self.fail(
-                    Code::Unsupported,
-                    at,
-                    "numbers with units are not evaluated",
-                    remedy,
-                ));
+                return Err(self.unsupported(at, "a number with a unit", remedy));
+            }
+            Literal::Duration => {
+                let remedy = "compare dates with each other, or with a fixed one such as `@2024-01-31`";
+                return Err(self.unsupported(at, "computing with dates and durations", remedy));
             }
             Literal::String(text) => (TextKind::String, Basic::String, text, Ok(())),
             Literal::Decimal(text) => (TextKind::Decimal, Basic::Decimal, text, Ok(())),
@@ -134,6 +138,10 @@ impl Compiler {
         Ok((Expr::Literal(item), Shape::system(basic)))
     }
 
+    fn unsupported(&mut self, at: usize, what: &str, remedy: &str) -> Failed {
+        self.fail(Code::Unsupported, at, format!("{what} is not supported"), remedy)
+    }
+
     pub(super) fn variable(&mut self, name: &str, scope: &Scope, at: usize) -> Compiled {
         if let Some((item, known)) = self.constants.get(name) {
             let shape = match known {
@@ -155,10 +163,17 @@ impl Compiler {
             let item = self.text_item(TextKind::String, url);
             return Ok((Expr::Literal(item), Shape::system(Basic::String)));
         }
+        let published = [("vs-", "ValueSet"), ("ext-", "StructureDefinition")];
+        for (prefix, kind) in published {
+            if let Some(rest) = name.strip_prefix(prefix) {
+                let item = self.text_item(TextKind::String, &format!("http://hl7.org/fhir/{kind}/{rest}"));
+                return Ok((Expr::Literal(item), Shape::system(Basic::String)));
+            }
+        }
         Err(self.unknown_variable(name, at))
     }
 
-    fn unknown_variable(&mut self, name: &str, at: usize) -> super::Failed {
+    fn unknown_variable(&mut self, name: &str, at: usize) -> Failed {
         let own: &[&str] = match self.mode {
             Mode::View => &["resource", "context", "rowIndex"],
             Mode::Criterion => &["current", "previous", "resource", "context"],
@@ -170,6 +185,9 @@ impl Compiler {
             .chain(own.iter().copied());
         let remedy = match suggest::nearest(name, known) {
             Some(near) => format!("did you mean `%{near}`"),
+            None if matches!(name, "current" | "previous") => {
+                "a view sees one version of a resource; the criterion of a trigger compares two".to_owned()
+            }
             None if self.mode == Mode::View => format!("declare `{name}` under `constant`"),
             None => "a criterion knows `%current`, `%previous` and `%resource`".to_owned(),
         };

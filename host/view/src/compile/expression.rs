@@ -46,12 +46,12 @@ impl Compiler {
                 operand,
                 name,
             } => {
-                let info = self.type_info(name, node.at)?;
+                let wanted = self.type_info(name, node.at)?;
                 match operator {
-                    TypeOperator::As => self.of_type_call(Some(operand), info, scope, node.at),
+                    TypeOperator::As => self.of_type_call(Some(operand), wanted, scope, node.at),
                     TypeOperator::Is => {
                         let target = self.node(operand, scope)?;
-                        self.is_type(target, info, node.at)
+                        self.is_type(target, wanted, node.at)
                     }
                 }
             }
@@ -68,6 +68,15 @@ impl Compiler {
 
     fn at(&mut self, target: &Node, index: &Node, scope: &Scope) -> Compiled {
         let (expr, shape) = self.node(target, scope)?;
+        if matches!(&index.kind, NodeKind::Member { target: None, name } if name == "x") {
+            let remedy = "leave `[x]` out; the type is chosen behind it: `value.ofType(Quantity)`";
+            return Err(self.fail(
+                Code::Syntax,
+                index.at,
+                "`[x]` is how the standard writes a choice",
+                remedy,
+            ));
+        }
         let (at, index_shape) = self.node(index, scope)?;
         if !index_shape.may(|basic| basic == Basic::Integer) {
             let problem = format!("the index is {}", index_shape.described());
@@ -75,7 +84,7 @@ impl Compiler {
                 Code::BadOperands,
                 index.at,
                 problem,
-                "write an integer; the first item is `[0]`",
+                "write an integer, the first item is `[0]`; or choose by a condition: `.where(use = 'official')`",
             ));
         }
         Ok((extend(expr, Step::At(at)), shape))

@@ -3,15 +3,17 @@
 use super::function::{Call, where_step};
 use super::shape::{Alternative, Basic, Known, Shape};
 use super::types::extend;
-use super::{Compiled, Compiler};
+use super::{Compiled, Compiler, Failed};
 use crate::boundary::Bound;
 use crate::error::Code;
+use crate::fhirpath::NodeKind;
 use crate::program::{Comparison, Expr, Step, TextKind};
 use crate::r4;
 
 impl Compiler {
     pub(super) fn extension(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
         self.arity(call, 1, 1, "extension('http://…')")?;
+        self.check_address(call)?;
         let (url, url_shape) = self.node(&call.arguments[0], call.scope)?;
         if !url_shape.may(Basic::is_text) {
             let problem = format!("the address of the extension is {}", url_shape.described());
@@ -27,6 +29,18 @@ impl Compiler {
         let (own, _) = self.element((Expr::This, scope.this.clone()), "url", call.at)?;
         let same = Expr::Compare(Comparison::Equal, Box::new([own, url]));
         Ok((extend(expr, where_step(same)), shape))
+    }
+
+    /// A bare word as the address of an extension is not a path that was misspelt.
+    fn check_address(&mut self, call: &Call<'_>) -> Result<(), Failed> {
+        match &call.arguments[0].kind {
+            NodeKind::Member { target: None, name } if !self.has_element(&call.scope.this, name) => {
+                let problem = format!("`{name}` where the address of an extension belongs");
+                let remedy = "write the whole address in quotes: `extension('http://…')`";
+                Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, remedy))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn resource_key(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
@@ -53,7 +67,7 @@ impl Compiler {
     pub(super) fn reference_key(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
         self.arity(call, 0, 1, "getReferenceKey(Patient)")?;
         let wanted = match call.arguments.first() {
-            Some(node) => Some(self.type_argument(node)?),
+            Some(node) => Some(self.type_argument(node)?.info),
             None => None,
         };
         if let Some(info) = wanted.filter(|info| !info.is_resource()) {

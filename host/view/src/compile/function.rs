@@ -1,14 +1,13 @@
 //! Functions on collections. Those that FHIR adds are in `fhir_function`, those on text and numbers in `text_function`.
 
 use super::fhir_function::only_child;
-use super::shape::{Basic, Shape};
+use super::shape::{Basic, Known, Shape};
 use super::types::extend;
-use super::{Compiled, Compiler, Failed, Mode, Scope};
+use super::{Compiled, Compiler, Failed, Mode, Scope, function_names};
 use crate::boundary::Bound;
 use crate::error::Code;
 use crate::fhirpath::{Node, NodeKind};
 use crate::program::{Comparison, Expr, Item, MetaField, Step, TextKind};
-use crate::suggest;
 
 /// A call while it is compiled.
 pub(super) struct Call<'a> {
@@ -17,115 +16,6 @@ pub(super) struct Call<'a> {
     pub(super) scope: &'a Scope,
     pub(super) at: usize,
 }
-
-/// Every function that is evaluated.
-const FUNCTIONS: [&str; 72] = [
-    "where",
-    "exists",
-    "empty",
-    "extension",
-    "ofType",
-    "first",
-    "not",
-    "join",
-    "lowBoundary",
-    "highBoundary",
-    "getResourceKey",
-    "getReferenceKey",
-    "all",
-    "count",
-    "last",
-    "skip",
-    "take",
-    "tail",
-    "single",
-    "distinct",
-    "isDistinct",
-    "iif",
-    "select",
-    "repeat",
-    "is",
-    "as",
-    "union",
-    "combine",
-    "intersect",
-    "exclude",
-    "hasValue",
-    "getValue",
-    "allTrue",
-    "anyTrue",
-    "allFalse",
-    "anyFalse",
-    "subsetOf",
-    "supersetOf",
-    "startsWith",
-    "endsWith",
-    "contains",
-    "matches",
-    "replace",
-    "replaceMatches",
-    "substring",
-    "length",
-    "upper",
-    "lower",
-    "trim",
-    "split",
-    "indexOf",
-    "toString",
-    "toInteger",
-    "toDecimal",
-    "toBoolean",
-    "toDate",
-    "toDateTime",
-    "toTime",
-    "convertsToString",
-    "convertsToInteger",
-    "convertsToDecimal",
-    "convertsToBoolean",
-    "abs",
-    "ceiling",
-    "floor",
-    "truncate",
-    "round",
-    "getAidboxTs",
-    "getAidboxCts",
-    "getAidboxStatus",
-    "getAidboxTxid",
-    "toQuantity",
-];
-
-/// What to write instead of a function that FHIRPath has and this engine has not.
-const SUBSTITUTES: [(&str, &str); 14] = [
-    (
-        "resolve",
-        "a view sees one resource; use `getReferenceKey()` and join in SQL",
-    ),
-    (
-        "today",
-        "rows must not depend on when they are made; compare with the date in SQL",
-    ),
-    (
-        "now",
-        "rows must not depend on when they are made; compare with the time in SQL",
-    ),
-    (
-        "timeOfDay",
-        "rows must not depend on when they are made; compare with the time in SQL",
-    ),
-    ("aggregate", "use `count()` or `join()`, or aggregate in SQL"),
-    ("trace", "remove it"),
-    (
-        "memberOf",
-        "value sets are not at hand; test the code itself, or join in SQL",
-    ),
-    ("conformsTo", "profiles are not at hand; test `meta.profile`"),
-    ("children", "name the elements"),
-    ("descendants", "name the elements, or use `repeat`"),
-    ("htmlChecks", "remove it"),
-    ("getId", "use `getReferenceKey()`"),
-    ("toQuantity", "use `.value` of the quantity"),
-    ("elementDefinition", "remove it"),
-];
 
 impl Compiler {
     pub(super) fn call(
@@ -150,8 +40,14 @@ impl Compiler {
             "getAidboxTxid" => self.meta(MetaField::Txid, Basic::Integer, &call),
             "iif" => self.iif(target, &call),
             "resolve" if self.mode == Mode::Criterion => self.resolve(target, &call),
-            _ if SUBSTITUTES.iter().any(|(known, _)| *known == name) || !FUNCTIONS.contains(&name) => {
-                Err(self.unknown_function(name, at))
+            "now" if self.mode == Mode::Criterion => self.meta(MetaField::Ts, Basic::DateTime, &call),
+            "today" if self.mode == Mode::Criterion => self.meta(MetaField::Today, Basic::Date, &call),
+            "timeOfDay" if self.mode == Mode::Criterion => {
+                self.meta(MetaField::TimeOfDay, Basic::Time, &call)
+            }
+            _ if !function_names::is_known(name) => {
+                let (_, shape) = self.target(target, scope)?;
+                Err(self.unknown_function(name, &shape, at))
             }
             _ => {
                 let start = self.target(target, scope)?;
@@ -160,18 +56,13 @@ impl Compiler {
         }
     }
 
-    fn unknown_function(&mut self, name: &str, at: usize) -> Failed {
+    fn unknown_function(&mut self, name: &str, on: &Shape, at: usize) -> Failed {
+        if self.has_element(on, name) {
+            let problem = format!("`{name}` is an element, not a function");
+            return self.fail(Code::UnknownFunction, at, problem, "leave the brackets out");
+        }
         let problem = format!("the function `{name}()` is not supported");
-        let substitute = SUBSTITUTES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, remedy)| (*remedy).to_owned());
-        let resolve = (self.mode == Mode::Criterion).then_some("resolve");
-        let near = suggest::nearest(name, FUNCTIONS.into_iter().chain(resolve))
-            .map(|near| format!("did you mean `{near}()`"));
-        let remedy = substitute
-            .or(near)
-            .unwrap_or_else(|| "use one of FHIRPath's own functions".to_owned());
+        let remedy = function_names::instead_of(name, self.mode);
         self.fail(Code::UnknownFunction, at, problem, remedy)
     }
 
@@ -186,7 +77,11 @@ impl Compiler {
         if (least..=most).contains(&call.arguments.len()) {
             return Ok(());
         }
-        let problem = format!("`{}()` with {} arguments", call.name, call.arguments.len());
+        let problem = match call.arguments.len() {
+            0 => format!("`{}()` without an argument", call.name),
+            1 => format!("`{}()` with an argument", call.name),
+            count => format!("`{}()` with {count} arguments", call.name),
+        };
         Err(self.fail(
             Code::BadArguments,
             call.at,
@@ -197,12 +92,12 @@ impl Compiler {
 
     fn type_call(&mut self, target: Option<&Node>, call: &Call<'_>) -> Compiled {
         self.arity(call, 1, 1, &format!("{}(Quantity)", call.name))?;
-        let info = self.type_argument(&call.arguments[0])?;
+        let wanted = self.type_argument(&call.arguments[0])?;
         if call.name == "is" {
             let start = self.target(target, call.scope)?;
-            return self.is_type(start, info, call.at);
+            return self.is_type(start, wanted, call.at);
         }
-        self.of_type_call(target, info, call.scope, call.at)
+        self.of_type_call(target, wanted, call.scope, call.at)
     }
 
     fn meta(&mut self, field: MetaField, basic: Basic, call: &Call<'_>) -> Compiled {
@@ -245,6 +140,7 @@ impl Compiler {
             "lowBoundary" => self.boundary(start, Bound::Low, call),
             "highBoundary" => self.boundary(start, Bound::High, call),
             "skip" | "take" => self.skip_or_take(start, call),
+            "trace" => self.trace(start, call),
             "union" | "combine" | "intersect" | "exclude" | "subsetOf" | "supersetOf" => {
                 self.set_call(start, call)
             }
@@ -283,6 +179,15 @@ impl Compiler {
         if call.name == "repeat" {
             let scope = call.scope.each(shape);
             let (body, shape) = self.repeated(&call.arguments[0], &scope)?;
+            if shape
+                .alternatives
+                .iter()
+                .any(|one| matches!(one.known, Known::System(_)))
+            {
+                let problem = "`repeat()` of a computed value";
+                let remedy = "repeat a path that goes down, such as `repeat(item)`";
+                return Err(self.fail(Code::BadArguments, call.arguments[0].at, problem, remedy));
+            }
             return Ok((extend(expr, Step::Repeat(body)), shape));
         }
         let scope = call.scope.each(shape.clone());
@@ -298,6 +203,16 @@ impl Compiler {
                 Ok((extend(expr, where_step(body)), shape))
             }
         }
+    }
+
+    /// `trace()` gives what it is called on: what passes through is patient data, which no log may hold.
+    fn trace(&mut self, start: (Expr, Shape), call: &Call<'_>) -> Compiled {
+        self.arity(call, 1, 2, "trace('name')")?;
+        self.node(&call.arguments[0], call.scope)?;
+        if let Some(projection) = call.arguments.get(1) {
+            self.node(projection, &call.scope.each(start.1.clone()))?;
+        }
+        Ok(start)
     }
 
     fn check_condition(&mut self, shape: &Shape, node: &Node) -> Result<(), Failed> {

@@ -1,13 +1,12 @@
 //! Elements: what a name means below a type, and what to say when it means nothing.
 
 use super::shape::{Alternative, Known, Shape, text_kind};
-use super::types::extend;
-use super::{Compiled, Compiler, Failed, Scope};
+use super::types::{Named, extend};
+use super::{Compiled, Compiler, Failed, Scope, hint};
 use crate::error::Code;
 use crate::fhirpath::Node;
 use crate::program::{Expr, Step, TextKind};
 use crate::r4::{Element, Lookup, TypeInfo};
-use crate::suggest;
 use crate::trie::{FieldId, TrieId};
 
 /// What the elements of that name turned out to be.
@@ -138,6 +137,14 @@ impl Compiler {
         }
     }
 
+    /// Whether `name` is an element of some type of the shape.
+    pub(super) fn has_element(&self, shape: &Shape, name: &str) -> bool {
+        shape.alternatives.iter().any(|one| match one.known {
+            Known::Fhir(info) => element_of(info, name).is_some(),
+            _ => false,
+        })
+    }
+
     /// Whether `name` is a choice element of some type of the shape.
     pub(super) fn has_choice(&self, shape: &Shape, name: &str) -> bool {
         shape.alternatives.iter().any(|one| match one.known {
@@ -151,7 +158,7 @@ impl Compiler {
         &mut self,
         (expr, shape): (Expr, Shape),
         name: &str,
-        wanted: &'static TypeInfo,
+        wanted: Named,
         (_, at): (usize, usize),
     ) -> Compiled {
         let mut found = Found::default();
@@ -164,7 +171,15 @@ impl Compiler {
                 continue;
             };
             types.extend(element.types().iter().map(|one| one.type_info().name()));
-            self.edges((*alternative, place), info, element, Some(wanted), &mut found);
+            if !wanted.system {
+                self.edges(
+                    (*alternative, place),
+                    info,
+                    element,
+                    Some(wanted.info),
+                    &mut found,
+                );
+            }
         }
         if found.fields.is_empty() {
             return Err(self.impossible(&types, wanted, at));
@@ -203,35 +218,11 @@ impl Compiler {
     }
 
     fn no_such_element(&mut self, shape: &Shape, name: &str, near: Option<&str>, at: usize) -> Failed {
-        let elements = shape.alternatives.iter().filter_map(|one| match one.known {
-            Known::Fhir(info) if !info.is_primitive() => Some(info.elements()),
-            _ => None,
-        });
-        let names: Vec<&str> = elements
-            .flatten()
-            .map(Element::name)
-            .filter(|name| !HIDDEN.contains(name))
-            .collect();
         let problem = format!("`{name}` is no element of {}", shape.described());
-        let remedy = match near {
-            Some(near) => format!("did you mean `{near}`"),
-            None if names.is_empty() => "the value has no elements; end the path before it".to_owned(),
-            None => format!("it has {}", suggest::list(names.into_iter())),
-        };
+        let remedy = hint::instead_of_element(shape, name, near, self.mode);
         self.fail(Code::UnknownPath, at, problem, remedy)
     }
 }
-
-/// Elements that every type has and that a list of suggestions can do without.
-const HIDDEN: [&str; 7] = [
-    "id",
-    "extension",
-    "modifierExtension",
-    "implicitRules",
-    "language",
-    "text",
-    "contained",
-];
 
 fn element_of(info: &'static TypeInfo, name: &str) -> Option<&'static Element> {
     match info.lookup(name) {

@@ -4,6 +4,8 @@ mod constant;
 mod expression;
 mod fhir_function;
 mod function;
+mod function_names;
+mod hint;
 mod member;
 mod operator;
 mod places;

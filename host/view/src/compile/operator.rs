@@ -1,7 +1,7 @@
 //! Operators, the kinds of operands that they accept, and what can be computed before any resource.
 
-use super::shape::{Basic, Known, Shape};
-use super::{Compiled, Compiler, Failed, Scope};
+use super::shape::{Basic, Shape};
+use super::{Compiled, Compiler, Failed, Scope, hint};
 use crate::error::Code;
 use crate::evaluate;
 use crate::fhirpath::{Node, Operator};
@@ -35,8 +35,12 @@ impl Compiler {
                 },
                 left_shape.and(right_shape),
             ),
-            Operator::In => (Expr::In(operands), boolean),
+            Operator::In => {
+                self.check_comparable(operator, Comparison::Equal, shapes, at)?;
+                (Expr::In(operands), boolean)
+            }
             Operator::Contains => {
+                self.check_comparable(operator, Comparison::Equal, shapes, at)?;
                 let [whole, member] = *operands;
                 (Expr::In(Box::new([member, whole])), boolean)
             }
@@ -75,23 +79,13 @@ impl Compiler {
         if fits {
             return Ok(());
         }
-        let quantity = |shape: &Shape| {
-            shape
-                .alternatives
-                .iter()
-                .any(|one| matches!(one.known, Known::Fhir(info) if info.is_a("Quantity")))
-        };
-        let remedy = if quantity(left) || quantity(right) {
-            "compare its number: add `.value`"
-        } else {
-            "compare values of one kind"
-        };
         let problem = format!(
             "`{}` between {} and {}",
             operator.text(),
             left.described(),
             right.described()
         );
+        let remedy = hint::instead_of_comparison(left, right);
         Err(self.fail(Code::BadOperands, at, problem, remedy))
     }
 
@@ -119,7 +113,9 @@ impl Compiler {
                 left.described(),
                 right.described()
             );
-            let remedy = if left.may(Basic::is_text) {
+            let remedy = if matches!(left.basic(), Some(Basic::Date | Basic::DateTime | Basic::Time)) {
+                "dates are compared, not computed with; write a date as `@2024-01-31`"
+            } else if left.may(Basic::is_text) {
                 "texts are joined by `&`"
             } else {
                 "use it between numbers"

@@ -1,7 +1,7 @@
 //! Selects, columns, unions and `repeat`.
 
 use super::shape::{Alternative, Basic, Known, Shape};
-use super::{Compiled, Compiler, Failed, Scope};
+use super::{Compiled, Compiler, Failed, Scope, hint};
 use crate::definition::{Column, Expression, Iteration, Select, ViewDefinition};
 use crate::error::Code;
 use crate::fhirpath::{self, Node};
@@ -161,7 +161,7 @@ impl Compiler {
             if !same_kind(&one.fhir_type, &two.fhir_type) || one.collection != two.collection {
                 let described = |column: &ColumnInfo| {
                     format!(
-                        "{}{}",
+                        "{}`{}`",
                         if column.collection { "a collection of " } else { "" },
                         column.fhir_type
                     )
@@ -208,19 +208,12 @@ impl Compiler {
                 self.report(Code::NotPrimitive, &location, problem, remedy);
             }
             None if name == "integer64" => return r4::type_named("integer"),
-            None => {
-                let near = r4::nearest_type(name);
-                let remedy = near.map_or_else(
-                    || "leave it out".to_owned(),
-                    |near| format!("did you mean `{near}`"),
-                );
-                self.report(
-                    Code::UnknownType,
-                    &location,
-                    format!("`{name}` is no FHIR R4 type"),
-                    remedy,
-                );
-            }
+            None => self.report(
+                Code::UnknownType,
+                &location,
+                format!("`{name}` is no FHIR R4 type"),
+                hint::instead_of_type(name),
+            ),
         }
         None
     }
@@ -294,22 +287,19 @@ impl Compiler {
     }
 
     fn not_primitive(&mut self, column: &Column, shape: &Shape) {
-        let info = shape.alternatives.iter().find_map(|one| match one.known {
-            Known::Fhir(info) if !info.is_primitive() => Some(info),
-            _ => None,
-        });
-        let remedy = match info {
-            Some(info) if shape.names().len() == 1 => {
-                let elements = info.elements().iter().map(r4::Element::name);
-                let own = elements.filter(|name| !matches!(*name, "id" | "extension" | "modifierExtension"));
-                format!("go on to one of its elements: {}", suggest::list(own))
-            }
+        let names = shape.names();
+        let remedy = match names[..] {
+            [_] => format!(
+                "a column holds one text, number, date or boolean; go on to an element of it: {}",
+                suggest::list(hint::element_names(shape).into_iter())
+            ),
             _ => format!(
-                "choose one of its types with `.ofType({})`",
-                shape.names().first().unwrap_or(&"string")
+                "a column holds one text, number, date or boolean; choose a type with `.ofType({})`, then go on to \
+                 an element of it if it has any",
+                names.first().unwrap_or(&"string")
             ),
         };
-        let problem = format!("the path gives {}, which is no primitive", shape.described());
+        let problem = format!("the path gives {}, which has parts", shape.described());
         self.report(Code::NotPrimitive, &column.path.location, problem, remedy);
     }
 

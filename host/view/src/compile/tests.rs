@@ -54,35 +54,35 @@ fn a_path_that_can_never_match_says_what_to_write() {
     check(
         "Observation",
         "valueQuantity.value",
-        ", column 1: `valueQuantity` is how JSON spells it, FHIRPath does not know it; write `value.ofType(Quantity)` \
+        ", character 1: `valueQuantity` is how JSON spells it, FHIRPath does not know it; write `value.ofType(Quantity)` \
          [VIEW-022]",
     );
     check(
         "Observation",
         "effectiveDateTime",
-        ", column 1: `effectiveDateTime` is how JSON spells it, FHIRPath does not know it; write \
+        ", character 1: `effectiveDateTime` is how JSON spells it, FHIRPath does not know it; write \
          `effective.ofType(dateTime)` [VIEW-022]",
     );
     check(
         "Patient",
         "name.famly",
-        ", column 6: `famly` is no element of a HumanName; did you mean `family` [VIEW-021]",
+        ", character 6: `famly` is no element of a HumanName; did you mean `family` [VIEW-021]",
     );
     check(
         "Patient",
         "gender.coding",
-        ", column 8: `coding` is no element of a code; the value has no elements; end the path before it [VIEW-021]",
+        ", character 8: `coding` is no element of a code; the value has no elements; end the path before it [VIEW-021]",
     );
     check(
         "Observation",
         "value.ofType(Address)",
-        ", column 7: the value is never a `Address`; it is one of `Quantity`, `CodeableConcept`, `string`, `boolean`, \
+        ", character 7: the value is never of the type `Address`; it is one of `Quantity`, `CodeableConcept`, `string`, `boolean`, \
          `integer`, `Range`, `Ratio`, `SampledData`, `time`, `dateTime`, `Period` [VIEW-030]",
     );
     check(
         "Observation",
         "value.ofType(quantity)",
-        ", column 14: `quantity` is no FHIR R4 type; did you mean `Quantity` [VIEW-011]",
+        ", character 14: `quantity` is no FHIR R4 type; did you mean `Quantity` [VIEW-011]",
     );
 }
 
@@ -91,7 +91,8 @@ fn what_is_no_column_says_how_to_make_one_of_it() {
     let name = column("Patient", "name");
     assert!(
         name.starts_with(
-            ": the path gives a HumanName, which is no primitive; go on to one of its elements: "
+            ": the path gives a HumanName, which has parts; a column holds one text, number, date or boolean; go on to \
+             an element of it: "
         ),
         "{name}"
     );
@@ -108,66 +109,67 @@ fn functions_and_operators_are_checked_before_any_resource() {
     check(
         "Patient",
         "birthDate > today()",
-        ", column 13: the function `today()` is not supported; rows must not depend on when they are made; compare with \
+        ", character 13: the function `today()` is not supported; rows must not depend on when they are made; compare with \
          the date in SQL [VIEW-023]",
     );
     check(
         "Patient",
         "name.frist()",
-        ", column 6: the function `frist()` is not supported; did you mean `first()` [VIEW-023]",
+        ", character 6: the function `frist()` is not supported; did you mean `first()` [VIEW-023]",
     );
     check(
         "Patient",
         "name.where()",
-        ", column 6: `where()` with 0 arguments; write it as `where(expression)` [VIEW-024]",
+        ", character 6: `where()` without an argument; write it as `where(expression)` [VIEW-024]",
     );
     check(
         "Patient",
         "active = 'true'",
-        ", column 8: `=` between a boolean and a string; compare values of one kind [VIEW-027]",
+        ", character 8: `=` between a boolean and a string; compare values of one kind: text stands in quotes, a \
+         number or a boolean does not [VIEW-027]",
     );
     check(
         "Observation",
         "value.ofType(Quantity) > 5",
-        ", column 24: `>` between a Quantity and an integer; compare its number: add `.value` [VIEW-027]",
+        ", character 24: `>` between a Quantity and an integer; compare its number: add `.value` [VIEW-027]",
     );
     check(
         "Observation",
         "value.ofType(Quantity) > 5 'mg'",
-        ", column 26: numbers with units are not evaluated; compare the number alone, such as \
+        ", character 26: a number with a unit is not supported; compare the number alone, such as \
          `value.ofType(Quantity).value > 5` [VIEW-031]",
     );
     check(
         "Patient",
         "name.where(family).given",
-        ", column 12: the condition gives a string, not a boolean; compare it with something, or add `.exists()` [VIEW-028]",
+        ", character 12: the condition gives a string, not a boolean; compare it with something, or add `.exists()` [VIEW-028]",
     );
     check(
         "Patient",
         "gender.matches('(')",
-        ", column 16: the pattern is no regular expression; mend it; look-around and \
-         back-references are not supported [VIEW-026]",
+        ", character 16: the pattern is no regular expression: unclosed group; mend the pattern; there are no \
+         look-around and no back-references [VIEW-026]",
     );
     let bomb = column("Patient", "gender.matches('((a{1,1000}){1,1000}){1,1000}')");
     assert_eq!(
         bomb,
-        ", column 16: the pattern is too large; repeat less, or write less [VIEW-026]"
+        ", character 16: the pattern is too large; repeat less, or write less [VIEW-026]"
     );
     check(
         "Patient",
         "$index",
-        ", column 1: `$index` outside of a loop; use it within `where`, `select` or `all`; rows are \
+        ", character 1: `$index` outside of a loop; use it within `where`, `select` or `all`; rows are \
          numbered by `%rowIndex` [VIEW-031]",
     );
     check(
         "Patient",
         "%nam",
-        ", column 1: `%nam` is not defined; declare `nam` under `constant` [VIEW-025]",
+        ", character 1: `%nam` is not defined; declare `nam` under `constant` [VIEW-025]",
     );
     check(
         "Patient",
         "birthDate > @2020-13",
-        ", column 13: no such day in the calendar [TIME-002]; write it as `@2024-01-31` or \
+        ", character 13: no such day in the calendar [TIME-002]; write it as `@2024-01-31` or \
          `@2024-01-31T10:30:00Z` [VIEW-020]",
     );
 }
@@ -178,15 +180,15 @@ fn all_mistakes_are_reported_together_in_document_order() {
         r#"{"resource": "Patient", "name": "v", "where": [{"path": "name.family"}], "select": [
             {"column": [{"name": "a", "path": "brithDate"}, {"name": "a", "path": "id", "type": "integer"}]},
             {"forEach": "nmae", "column": [{"name": "b", "path": "x.y.z"}, {"name": "c", "path": "((" }]}]}"#,
-        "view `v`: ViewDefinition.where[0].path, column 1: the condition gives a string, not a boolean; compare it with \
+        "view `v`: ViewDefinition.where[0].path, character 1: the condition gives a string, not a boolean; compare it with \
          something, or add `.exists()` [VIEW-028]\n\
-         view `v`: ViewDefinition.select[0].column[0].path, column 1: `brithDate` is no element of a Patient; did you mean \
+         view `v`: ViewDefinition.select[0].column[0].path, character 1: `brithDate` is no element of a Patient; did you mean \
          `birthDate` [VIEW-021]\n\
          view `v`: ViewDefinition.select[0].column[1].type: the type is `integer`, the path gives an id; drop the type, or \
          write `id` [VIEW-013]\n\
-         view `v`: ViewDefinition.select[1].forEach, column 1: `nmae` is no element of a Patient; did you mean `name` \
+         view `v`: ViewDefinition.select[1].forEach, character 1: `nmae` is no element of a Patient; did you mean `name` \
          [VIEW-021]\n\
-         view `v`: ViewDefinition.select[1].column[1].path, column 3: the end where a value belongs; write a path, a literal \
+         view `v`: ViewDefinition.select[1].column[1].path, character 3: the expression ends where a value belongs; write a path, a literal \
          or a function there [VIEW-020]\n\
          view `v`: ViewDefinition.select[0].column[1].name: a second column `a`; the first is \
          ViewDefinition.select[0].column[0]; rename one of them [VIEW-006]",
@@ -199,11 +201,12 @@ fn the_shape_of_a_definition_is_checked() {
     let prefix = "view without a name: ViewDefinition";
     check_view(
         "[",
-        "view without a name: ViewDefinition: not JSON at line 1, column 1; mend the JSON there [VIEW-001]",
+        "view without a name: ViewDefinition: not JSON at line 1, column 1: the text ends within a list; mend the JSON there [VIEW-001]",
     );
     check_view(
         &view(r#""select": []"#),
-        &format!("{prefix}: `select` is absent or empty; add a select with a column [VIEW-002]"),
+        "view without a name: ViewDefinition: `select` is absent or empty; add one, such as `\"select\": [{\"column\": \
+         [{\"name\": \"id\", \"path\": \"id\"}]}]` [VIEW-002]",
     );
     check_view(
         &view(r#""select": [{"foreach": "name", "column": [{"name": "a", "path": "family"}]}]"#),
@@ -214,7 +217,7 @@ fn the_shape_of_a_definition_is_checked() {
     check_view(
         &view(r#""select": [{"column": [{"name": "a-b", "path": "id"}]}]"#),
         &format!(
-            "{prefix}.select[0].column[0].name: `a-b` is no name; use letters, digits and `_`, and start with a letter [VIEW-005]"
+            "{prefix}.select[0].column[0].name: `a-b` is no name that SQL takes unquoted; use letters, digits and `_`, and start with a letter [VIEW-005]"
         ),
     );
     check_view(
@@ -230,7 +233,7 @@ fn the_shape_of_a_definition_is_checked() {
             r#""constant": [{"name": "c", "valueDate": "soon"}], "select": [{"column": [{"name": "a", "path": "id"}]}]"#,
         ),
         &format!(
-            "{prefix}.constant[0]: the constant `c` is not a FHIR date; write a value of type date [VIEW-010]"
+            "{prefix}.constant[0].valueDate: the constant `c` is not a FHIR date; write it as `2024-01-31` [VIEW-010]"
         ),
     );
     check_view(
@@ -256,7 +259,7 @@ fn branches_of_a_union_must_agree() {
     check_view(&view(r#"{"name": "a", "path": "gender"}"#), "fine");
     check_view(
         &view(r#"{"name": "a", "path": "active"}"#),
-        "view without a name: ViewDefinition.select[0].unionAll[1].column[0]: the column `a` is boolean here; make it id, \
+        "view without a name: ViewDefinition.select[0].unionAll[1].column[0]: the column `a` is `boolean` here; make it `id`, \
          as in the first branch [VIEW-007]",
     );
     check_view(

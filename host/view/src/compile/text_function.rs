@@ -60,6 +60,7 @@ impl Compiler {
             "upper" => (TextFunction::Upper, 0, 0, "upper()", Basic::String),
             "lower" => (TextFunction::Lower, 0, 0, "lower()", Basic::String),
             "trim" => (TextFunction::Trim, 0, 0, "trim()", Basic::String),
+            "toChars" => (TextFunction::Chars, 0, 0, "toChars()", Basic::String),
             _ => (TextFunction::Split, 1, 1, "split(',')", Basic::String),
         };
         self.arity(call, least, most, form)?;
@@ -90,7 +91,7 @@ impl Compiler {
         if fits {
             return Ok(argument);
         }
-        let wanted = if number { "an integer" } else { "text" };
+        let wanted = if number { "an integer" } else { "text, in quotes" };
         let problem = format!("`{}()` with {}", call.name, shape.described());
         Err(self.fail(Code::BadArguments, node.at, problem, format!("write {wanted}")))
     }
@@ -104,7 +105,7 @@ impl Compiler {
             Code::BadOperands,
             call.at,
             problem,
-            "call it on text; `toString()` makes text of a number",
+            "call it on text; `.toString()` makes text of a number, a date or a boolean",
         ))
     }
 
@@ -112,7 +113,7 @@ impl Compiler {
         self.arity(call, 0, 1, "join(', ')")?;
         self.needs_text(&shape, call)?;
         let separator = match call.arguments.first() {
-            Some(node) => Some(self.node(node, call.scope)?.0),
+            Some(node) => Some(self.text_argument(node, TextFunction::Split, call)?),
             None => None,
         };
         Ok((extend(expr, Step::Join(separator)), Shape::system(Basic::String)))
@@ -134,7 +135,7 @@ impl Compiler {
                 Shape::system(Basic::Boolean),
             ));
         }
-        let (replacement, _) = self.node(&call.arguments[1], call.scope)?;
+        let replacement = self.text_argument(&call.arguments[1], TextFunction::Replace, call)?;
         Ok((
             extend(expr, Step::ReplaceMatches(pattern, replacement)),
             Shape::system(Basic::String),
@@ -165,14 +166,13 @@ impl Compiler {
                 self.program.patterns.push(regex);
                 Ok(self.program.patterns.len() - 1)
             }
-            Err(regex::Error::Syntax(_)) => {
-                let remedy = "mend it; look-around and back-references are not supported";
-                Err(self.fail(
-                    Code::BadPattern,
-                    node.at,
-                    "the pattern is no regular expression",
-                    remedy,
-                ))
+            Err(regex::Error::Syntax(text)) => {
+                // The last line says why; those before it draw the pattern.
+                let last = text.lines().last().unwrap_or_default();
+                let reason = last.strip_prefix("error: ").unwrap_or(last);
+                let problem = format!("the pattern is no regular expression: {reason}");
+                let remedy = "mend the pattern; there are no look-around and no back-references";
+                Err(self.fail(Code::BadPattern, node.at, problem, remedy))
             }
             _ => Err(self.fail(
                 Code::BadPattern,

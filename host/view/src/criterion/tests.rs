@@ -2,6 +2,7 @@
 
 use crate::testing::fires;
 
+mod functions;
 mod resolve;
 
 const ACTIVE: &str = r#"{"resourceType":"Patient","id":"a","active":true,"name":[{"family":"A"}]}"#;
@@ -63,20 +64,20 @@ fn what_is_not_known_is_refused_by_name() {
         "%curent.active",
         Some(ACTIVE),
         None,
-        "fhirPathCriteria, column 1: `%curent` is not defined; did you mean `%current` [VIEW-025]",
+        "fhirPathCriteria, character 1: `%curent` is not defined; did you mean `%current` [VIEW-025]",
     );
     check(
         "%rowIndex = 0",
         Some(ACTIVE),
         None,
-        "fhirPathCriteria, column 1: `%rowIndex` is not defined; a criterion knows `%current`, `%previous` and \
+        "fhirPathCriteria, character 1: `%rowIndex` is not defined; a criterion knows `%current`, `%previous` and \
          `%resource` [VIEW-025]",
     );
     check(
         "actve",
         Some(ACTIVE),
         None,
-        "fhirPathCriteria, column 1: `actve` is no element of a Patient; did you mean `active` [VIEW-021]",
+        "fhirPathCriteria, character 1: `actve` is no element of a Patient; did you mean `active` [VIEW-021]",
     );
 }
 

@@ -3,6 +3,7 @@
 //! Reading keeps the place of every part, so that whoever compiles it can say where an error stands.
 //! `resourceType`, `name` and `status` may be absent here; a caller that stores definitions decides whether it minds.
 
+mod hint;
 mod read;
 mod reader;
 

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::reader::{Reader, is_base};
+use super::reader::{Reader, is_base, kind};
 use super::{Column, Constant, Expression, Iteration, Select, Tag, ViewDefinition};
 use crate::error::{Code, ViewError, ViewErrors};
+use crate::r4;
 use crate::suggest;
 
 const SELECT: &[&str] = &[
@@ -48,7 +49,11 @@ pub(super) fn parse(json: &[u8]) -> Result<ViewDefinition, ViewErrors> {
     match serde_json::from_slice::<Value>(json) {
         Ok(value) => from_value(&value),
         Err(error) => {
-            let problem = format!("not JSON at line {}, column {}", error.line(), error.column());
+            let text = error.to_string();
+            let reason = text.split(" at line ").next().unwrap_or(&text);
+            let reason = reason.replace("EOF while parsing", "the text ends within");
+            let (line, column) = (error.line(), error.column());
+            let problem = format!("not JSON at line {line}, column {column}: {reason}");
             let error = ViewError {
                 code: Code::NotJson,
                 location: "ViewDefinition".to_owned(),
@@ -86,8 +91,8 @@ impl Reader {
             self.report(
                 Code::NotJson,
                 root,
-                "not a JSON object",
-                "write one ViewDefinition",
+                format!("{} where a ViewDefinition belongs", kind(value)),
+                r#"write one object, such as `{"resource": "Patient", "select": […]}`"#,
             );
             return None;
         };
@@ -102,7 +107,12 @@ impl Reader {
                 "write `ViewDefinition` or leave it out",
             );
         }
-        let resource = self.required_text(object, root, "resource", "name the FHIR type, such as `Patient`");
+        let resource = self.required_text(
+            object,
+            root,
+            "resource",
+            "say whose rows these are, such as `\"resource\": \"Patient\"`",
+        );
         let name = self.name(object, root, false);
         let constants = self.list(object, root, "constant", Self::constant);
         self.unique_constants(&constants);
@@ -110,16 +120,13 @@ impl Reader {
         let selects = self.list(object, root, "select", |reader, value, at| {
             reader.select(value, at, 0)
         });
-        if object
-            .get("select")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
+        let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+        if object.get("select").is_none_or(is_empty) {
             self.report(
                 Code::Missing,
                 root,
                 "`select` is absent or empty",
-                "add a select with a column",
+                r#"add one, such as `"select": [{"column": [{"name": "id", "path": "id"}]}]`"#,
             );
         }
         Some(ViewDefinition {
@@ -190,8 +197,8 @@ impl Reader {
                     self.report(
                         Code::Missing,
                         format!("{at}.repeat"),
-                        "no paths",
-                        "name at least one path",
+                        "`repeat` without a path",
+                        "name at least one, such as `[\"item\"]`",
                     );
                 }
                 Some(Iteration::Repeat(paths))
@@ -222,7 +229,7 @@ impl Reader {
                 Code::Missing,
                 at,
                 "`path` is absent",
-                "say where the column's value is, as FHIRPath",
+                "say where in the resource the value is, such as `\"path\": \"birthDate\"`",
             );
         }
         let fhir_type = self
@@ -246,7 +253,7 @@ impl Reader {
         let object = self.object(value, at)?;
         self.known(object, at, TAG);
         let name = self.required_text(object, at, "name", "name the tag, such as `ansi/type`");
-        let value = self.required_text(object, at, "value", "give the tag's value");
+        let value = self.required_text(object, at, "value", "write it, such as `\"value\": \"VARCHAR\"`");
         Some(Tag {
             name: name?,
             value: value?,
@@ -261,7 +268,7 @@ impl Reader {
                 Code::Missing,
                 at,
                 "`path` is absent",
-                "write the condition as FHIRPath",
+                "write the condition, such as `\"path\": \"active = true\"`",
             );
         }
         self.expression(object, at, "path")
@@ -288,7 +295,7 @@ impl Reader {
                 Code::BadConstant,
                 at,
                 problem,
-                "write one `value[x]`, such as `valueString`",
+                "write one, its name telling its type, such as `\"valueString\": \"official\"`",
             );
             return None;
         };
@@ -297,7 +304,7 @@ impl Reader {
                 name: name?,
                 fhir_type,
                 text,
-                location: at.to_owned(),
+                location: format!("{at}.{key}"),
             })
         })
     }
@@ -312,8 +319,19 @@ impl Reader {
                 .iter()
                 .map(|name| format!("value{}", capital(name)))
                 .collect::<Vec<_>>();
-            let near = suggest::nearest(key, types.iter().map(String::as_str)).unwrap_or("valueString");
-            let remedy = format!("use a primitive type, such as `{near}`");
+            let near = suggest::nearest(key, types.iter().map(String::as_str));
+            let has_parts = key
+                .strip_prefix("value")
+                .and_then(r4::type_named)
+                .is_some_and(|info| !info.is_primitive());
+            let remedy = match near {
+                _ if has_parts => {
+                    "a constant is one text, number, date or boolean; make one of each part that you need".to_owned()
+                }
+                Some(near) if key != "value" => format!("did you mean `{near}`"),
+                _ => "let the name tell the type of the value: `valueString`, `valueInteger`, `valueDate` and so on"
+                    .to_owned(),
+            };
             self.report(
                 Code::BadConstant,
                 place,
@@ -348,13 +366,9 @@ impl Reader {
                 .iter()
                 .any(|earlier| earlier.name == constant.name)
             {
+                let place = format!("ViewDefinition.constant[{index}].name");
                 let problem = format!("a second constant `{}`", constant.name);
-                self.report(
-                    Code::DuplicateName,
-                    &constant.location,
-                    problem,
-                    "rename one of them",
-                );
+                self.report(Code::DuplicateName, place, problem, "rename one of them");
             }
         }
     }

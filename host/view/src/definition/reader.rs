@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Expression;
+use super::{Expression, hint};
 use crate::error::{Code, ViewError};
 use crate::suggest;
 
@@ -130,7 +130,12 @@ impl Reader {
         remedy: &str,
     ) -> Option<String> {
         if object.get(key).is_none_or(|value| value.as_str() == Some("")) {
-            self.report(Code::Missing, at, format!("`{key}` is absent"), remedy);
+            let problem = if object.contains_key(key) {
+                format!("`{key}` is empty")
+            } else {
+                format!("`{key}` is absent")
+            };
+            self.report(Code::Missing, at, problem, remedy);
             return None;
         }
         self.text(object, at, key)
@@ -151,11 +156,11 @@ impl Reader {
         if !required && !object.contains_key("name") {
             return None;
         }
-        let name = self.required_text(object, at, "name", "give it a name")?;
+        let name = self.required_text(object, at, "name", "give it one, such as `\"name\": \"family\"`")?;
         let mut characters = name.chars();
         let starts = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
         if !starts || !characters.all(|next| next.is_ascii_alphanumeric() || next == '_') {
-            let problem = format!("`{name}` is no name");
+            let problem = format!("`{name}` is no name that SQL takes unquoted");
             let remedy = "use letters, digits and `_`, and start with a letter";
             self.report(Code::BadName, format!("{at}.name"), problem, remedy);
         }
@@ -173,20 +178,23 @@ impl Reader {
     /// At the top a definition may carry whatever its server adds; only what looks like a misspelling is refused.
     pub(super) fn known_root(&mut self, object: &Map<String, Value>) {
         for key in object.keys() {
-            if !ROOT.contains(&key.as_str()) && suggest::nearest(key, ROOT.iter().copied()).is_some() {
+            if hint::OF_SELECT.contains(&key.as_str()) {
+                let problem = format!("`{key}` belongs to a select");
+                let remedy = "write it into an entry of `select`";
+                self.report(
+                    Code::UnknownElement,
+                    format!("ViewDefinition.{key}"),
+                    problem,
+                    remedy,
+                );
+            } else if !ROOT.contains(&key.as_str()) && suggest::nearest(key, ROOT.iter().copied()).is_some() {
                 self.unknown("ViewDefinition", key, ROOT);
             }
         }
     }
 
     pub(super) fn unknown(&mut self, at: &str, key: &str, known: &[&str]) {
-        let remedy = match suggest::nearest(key, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`"),
-            None => format!(
-                "remove it, or write one of {}",
-                suggest::list(known.iter().copied())
-            ),
-        };
+        let remedy = hint::instead_of_member(key, known);
         self.report(
             Code::UnknownElement,
             format!("{at}.{key}"),
@@ -197,7 +205,12 @@ impl Reader {
 
     pub(super) fn wrong_kind(&mut self, at: &str, wanted: &str, found: &Value) {
         let problem = format!("{} where {wanted} belongs", kind(found));
-        self.report(Code::WrongKind, at, problem, format!("write {wanted}"));
+        self.report(
+            Code::WrongKind,
+            at,
+            problem,
+            hint::instead_of_value(at, wanted, found),
+        );
     }
 }
 
@@ -205,7 +218,7 @@ pub(super) fn is_base(key: &str) -> bool {
     BASE.contains(&key) || key.starts_with('_')
 }
 
-fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

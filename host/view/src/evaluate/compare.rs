@@ -149,7 +149,7 @@ impl Evaluator<'_> {
         if distinct {
             self.distinct(base);
         }
-        Ok(())
+        self.check_room()
     }
 
     pub(super) fn distinct(&mut self, base: usize) {

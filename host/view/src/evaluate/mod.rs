@@ -26,6 +26,11 @@ use places::Found;
 pub(crate) use flatten::{Flat, Flattener, Source};
 pub(crate) use resolve::{Find, Follower, Resolved};
 
+/// How many values an expression may hold at a time.
+const MOST_ITEMS: usize = 1_000_000;
+/// How many bytes the computed texts of one resource may take together.
+const MOST_TEXT: usize = 64 << 20;
+
 /// The root of a tape of several resources.
 pub(crate) type Roots = [Option<u32>; 3];
 
@@ -134,7 +139,7 @@ impl Evaluator<'_> {
             }
             Expr::RowIndex => self.push(Item::Integer(scope.row_index as i64)),
             Expr::Index => self.push(Item::Integer(scope.index as i64)),
-            Expr::Meta(field) => self.push_meta(*field),
+            Expr::Meta(field) => self.push_meta(*field)?,
             Expr::Path(start, steps) => {
                 let base = self.memory.stack.len();
                 self.eval(start, scope)?;
@@ -167,29 +172,60 @@ impl Evaluator<'_> {
         self.memory.stack.push(item);
     }
 
-    fn push_meta(&mut self, field: MetaField) {
+    fn push_meta(&mut self, field: MetaField) -> Result<(), RowError> {
         let meta = self.meta;
         let item = match field {
-            MetaField::Ts => self.make(TextKind::DateTime, &micros_to_text(meta.ts)),
-            MetaField::Cts => self.make(TextKind::DateTime, &micros_to_text(meta.cts)),
-            MetaField::Status => self.make(TextKind::String, &meta.status),
+            MetaField::Ts => self.make(TextKind::DateTime, &micros_to_text(meta.ts))?,
+            MetaField::Cts => self.make(TextKind::DateTime, &micros_to_text(meta.cts))?,
+            MetaField::Status => self.make(TextKind::String, &meta.status)?,
             MetaField::Txid => Item::Integer(meta.txid),
+            MetaField::Today => {
+                let moment = micros_to_text(meta.ts);
+                let (day, _) = moment.split_once('T').unwrap_or((moment.as_str(), ""));
+                self.make(TextKind::Date, day)?
+            }
+            MetaField::TimeOfDay => {
+                let moment = micros_to_text(meta.ts);
+                let (_, time) = moment.split_once('T').unwrap_or(("", moment.as_str()));
+                self.make(TextKind::Time, time.trim_end_matches('Z'))?
+            }
         };
         self.push(item);
+        Ok(())
+    }
+
+    /// Whether there is room for what an expression gives; short ones can double what they are given many times over.
+    pub(crate) fn check_room(&self) -> Result<(), RowError> {
+        if self.memory.stack.len() > MOST_ITEMS {
+            return Err(fault(format!(
+                "an expression gives more than {MOST_ITEMS} values"
+            )));
+        }
+        Ok(())
     }
 
     /// Keeps a computed text and answers the item for it.
-    pub(crate) fn make(&mut self, kind: TextKind, text: &str) -> Item {
-        let start = self.memory.made.len() as u32;
+    pub(crate) fn make(&mut self, kind: TextKind, text: &str) -> Result<Item, RowError> {
+        let start = self.memory.made.len();
+        self.check_text(text.len())?;
         self.memory.made.push_str(text);
-        Item::Text(
-            kind,
-            TextRef {
-                origin: Origin::Made,
-                start,
-                length: text.len() as u32,
-            },
-        )
+        let text = TextRef {
+            origin: Origin::Made,
+            start: start as u32,
+            length: text.len() as u32,
+        };
+        Ok(Item::Text(kind, text))
+    }
+
+    /// Whether there is room for a computed text of so many bytes.
+    pub(crate) fn check_text(&self, length: usize) -> Result<(), RowError> {
+        if self.memory.made.len().saturating_add(length) > MOST_TEXT {
+            let mebibytes = MOST_TEXT >> 20;
+            return Err(fault(format!(
+                "the computed texts are longer than {mebibytes} MiB"
+            )));
+        }
+        Ok(())
     }
 
     pub(crate) fn node(&self, at: u32) -> &TapeNode {

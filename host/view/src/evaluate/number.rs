@@ -23,7 +23,7 @@ impl Evaluator<'_> {
             (Scalar::Nothing, _) | (_, Scalar::Nothing) => return Ok(()),
             (Scalar::Text(_, left), Scalar::Text(_, right)) if kind == Arithmetic::Add => {
                 let text = format!("{left}{right}");
-                self.make(TextKind::String, &text)
+                self.make(TextKind::String, &text)?
             }
             (Scalar::Integer(left), Scalar::Integer(right)) if kind != Arithmetic::Divide => {
                 match whole(kind, left, right) {
@@ -36,7 +36,7 @@ impl Evaluator<'_> {
                     return Err(fault("arithmetic with something that is no number"));
                 };
                 match exact(kind, one, two) {
-                    Some(result) => self.decimal_item(result, kind == Arithmetic::Div),
+                    Some(result) => self.decimal_item(result, kind == Arithmetic::Div)?,
                     None => return Ok(()),
                 }
             }
@@ -45,9 +45,9 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    fn decimal_item(&mut self, number: Decimal, whole: bool) -> Item {
+    fn decimal_item(&mut self, number: Decimal, whole: bool) -> Result<Item, RowError> {
         match number.to_i64().filter(|_| whole) {
-            Some(number) => Item::Integer(number),
+            Some(number) => Ok(Item::Integer(number)),
             None => self.make(TextKind::Decimal, &number.to_string()),
         }
     }
@@ -60,7 +60,7 @@ impl Evaluator<'_> {
             Scalar::Integer(number) => number.checked_neg().map(Item::Integer),
             Scalar::Nothing => None,
             scalar => match decimal(scalar) {
-                Some(number) => Some(self.decimal_item(number.negated(), false)),
+                Some(number) => Some(self.decimal_item(number.negated(), false)?),
                 None => return Err(fault("`-` before something that is no number")),
             },
         };
@@ -100,7 +100,7 @@ impl Evaluator<'_> {
             NumberFunction::Round => Some(rounded(number, places)),
         };
         if let Some(result) = result {
-            let item = self.decimal_item(result, whole);
+            let item = self.decimal_item(result, whole)?;
             self.push(item);
         }
         Ok(())

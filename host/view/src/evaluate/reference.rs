@@ -98,7 +98,7 @@ impl Evaluator<'_> {
             }
         };
         if let Some((kind, text)) = made {
-            let item = self.make(kind, &text);
+            let item = self.make(kind, &text)?;
             self.push(item);
         }
         Ok(())

@@ -1,14 +1,13 @@
 //! Steps: each replaces the collection on top of the stack by another.
 
+use std::collections::HashSet;
+
 use super::{Evaluator, Scalar, Scope, fault};
 use crate::error::RowError;
 use crate::program::{Expr, Item, Step, TextKind, TypeTest};
 use crate::r4;
 use crate::tape::{NodeType, TapeNode};
 use crate::trie::FieldId;
-
-/// How many items a `repeat` may give.
-const MAX_REPEATED: usize = 1_000_000;
 
 impl Evaluator<'_> {
     /// Takes a step: the collection is what lies on the stack from `base` on.
@@ -281,6 +280,7 @@ impl Evaluator<'_> {
         for position in base..end {
             let item = self.memory.stack[position];
             self.eval(expr, Self::each(scope, item, position - base))?;
+            self.check_room()?;
         }
         self.drop_old(base, end);
         Ok(())
@@ -289,6 +289,7 @@ impl Evaluator<'_> {
     /// The function `repeat()`: what the path gives at any depth, each node once.
     fn repeat_step(&mut self, base: usize, expr: &Expr, scope: Scope) -> Result<(), RowError> {
         let end = self.memory.stack.len();
+        let mut seen = HashSet::new();
         let mut position = base;
         while position < self.memory.stack.len() {
             let item = self.memory.stack[position];
@@ -297,15 +298,16 @@ impl Evaluator<'_> {
             let mut kept = found;
             for new in found..self.memory.stack.len() {
                 let item = self.memory.stack[new];
-                if !self.memory.stack[end..kept].contains(&item) {
+                // The compiler lets no path give anything but nodes.
+                if let Item::Node(at) = item
+                    && seen.insert(at)
+                {
                     self.memory.stack[kept] = item;
                     kept += 1;
                 }
             }
             self.memory.stack.truncate(kept);
-            if kept - end > MAX_REPEATED {
-                return Err(fault("`repeat()` gives too many values"));
-            }
+            self.check_room()?;
             position += 1;
         }
         self.drop_old(base, end);
@@ -392,6 +394,7 @@ impl Evaluator<'_> {
             Item::Text(TextKind::Date, _) => of_type("date"),
             Item::Text(TextKind::DateTime, _) => of_type("dateTime"),
             Item::Text(TextKind::Time, _) => of_type("time"),
+            Item::Node(_) if test.system => false,
             Item::Node(at) => {
                 let node = self.node(at);
                 let declared = self
@@ -401,10 +404,27 @@ impl Evaluator<'_> {
                     return of_type(self.text(self.node(declared).text));
                 }
                 let field = (node.field != FieldId::MAX).then(|| self.program.fields.get(node.field));
-                field
-                    .and_then(|field| field.info)
-                    .is_none_or(|info| info.is_a(name))
+                match field.and_then(|field| field.info) {
+                    Some(info) => info.is_a(name),
+                    None => self.looks_like(item, test.info),
+                }
             }
+        }
+    }
+
+    /// Whether a node of which its key does not tell the type may be of one, by the kind of its JSON.
+    fn looks_like(&self, item: Item, info: &r4::TypeInfo) -> bool {
+        let is_number = matches!(
+            info.name(),
+            "integer" | "positiveInt" | "unsignedInt" | "integer64" | "decimal"
+        );
+        match self.scalar(item) {
+            // A resource would have said what it is.
+            Scalar::Object(_) => !info.is_primitive() && !info.is_resource() && !info.is_open(),
+            Scalar::Boolean(_) => info.name() == "boolean",
+            Scalar::Integer(_) | Scalar::Number(_) => is_number,
+            Scalar::Text(..) => info.is_primitive() && !is_number && info.name() != "boolean",
+            Scalar::Nothing => info.is_primitive(),
         }
     }
 }

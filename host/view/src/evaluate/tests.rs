@@ -179,3 +179,36 @@ fn escapes_are_undone_and_damage_in_them_is_noticed() {
     );
     assert!(broken.contains("[VIEW-101]"), "{broken}");
 }
+
+#[test]
+fn what_a_short_expression_can_grow_to_is_bounded() {
+    let doubled = |step: &str| format!("name.given{}.count()", format!(".select({step})").repeat(40));
+    check(
+        &doubled("$this.combine($this)"),
+        "column `v` of row 0: an expression gives more than 1000000 values [VIEW-107]",
+    );
+    check(
+        &doubled("$this & $this"),
+        "column `v` of row 0: the computed texts are longer than 64 MiB [VIEW-107]",
+    );
+    let filled = format!("'{}'", "x".repeat(1_000));
+    for grown in [
+        format!("{filled}.replace('', {filled}).replace('', {filled})"),
+        format!("{filled}.replaceMatches('x', {filled}).replaceMatches('x', {filled})"),
+    ] {
+        check(
+            &grown,
+            "column `v` of row 0: the computed texts are longer than 64 MiB [VIEW-107]",
+        );
+    }
+    check(
+        "name.given.repeat($this & 'x')",
+        ".path, character 25: `repeat()` of a computed value; repeat a path that goes down, such as `repeat(item)` [VIEW-024]",
+    );
+}
+
+#[test]
+fn texts_fall_into_characters() {
+    check("'aé'.toChars()", r#"["a","é"]"#);
+    check("name.given.trace('names').count()", "[3]");
+}

@@ -33,7 +33,7 @@ impl Evaluator<'_> {
                 text.push_str(&self.plain(item)?);
             }
         }
-        let item = self.make(TextKind::String, &text);
+        let item = self.make(TextKind::String, &text)?;
         self.push(item);
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Evaluator<'_> {
         }
         self.memory.stack.truncate(base);
         if let Some(joined) = joined {
-            let item = self.make(TextKind::String, &joined);
+            let item = self.make(TextKind::String, &joined)?;
             self.push(item);
         }
         Ok(())
@@ -96,9 +96,9 @@ impl Evaluator<'_> {
         };
         let item = match (function, first.as_deref(), second.as_deref()) {
             (TextFunction::Length, ..) => Item::Integer(text.chars().count() as i64),
-            (TextFunction::Upper, ..) => self.make(TextKind::String, &text.to_uppercase()),
-            (TextFunction::Lower, ..) => self.make(TextKind::String, &text.to_lowercase()),
-            (TextFunction::Trim, ..) => self.make(TextKind::String, text.trim()),
+            (TextFunction::Upper, ..) => self.make(TextKind::String, &text.to_uppercase())?,
+            (TextFunction::Lower, ..) => self.make(TextKind::String, &text.to_lowercase())?,
+            (TextFunction::Trim, ..) => self.make(TextKind::String, text.trim())?,
             (TextFunction::StartsWith, Some(first), _) => Item::Boolean(text.starts_with(first)),
             (TextFunction::EndsWith, Some(first), _) => Item::Boolean(text.ends_with(first)),
             (TextFunction::Contains, Some(first), _) => Item::Boolean(text.contains(first)),
@@ -109,14 +109,23 @@ impl Evaluator<'_> {
                 Item::Integer(at)
             }
             (TextFunction::Replace, Some(first), Some(second)) => {
-                self.make(TextKind::String, &text.replace(first, second))
+                let grown = text.matches(first).count().saturating_mul(second.len());
+                self.check_text(grown)?;
+                self.make(TextKind::String, &text.replace(first, second))?
+            }
+            (TextFunction::Chars, ..) => {
+                for character in text.chars() {
+                    let item = self.make(TextKind::String, character.encode_utf8(&mut [0; 4]))?;
+                    self.push(item);
+                }
+                return self.check_room();
             }
             (TextFunction::Split, Some(first), _) => {
                 for part in text.split(first) {
-                    let item = self.make(TextKind::String, part);
+                    let item = self.make(TextKind::String, part)?;
                     self.push(item);
                 }
-                return Ok(());
+                return self.check_room();
             }
             _ => return Ok(()),
         };
@@ -143,7 +152,7 @@ impl Evaluator<'_> {
         }
         let length = usize::try_from(length).unwrap_or(0);
         let part: String = text.chars().skip(start).take(length).collect();
-        let item = self.make(TextKind::String, &part);
+        let item = self.make(TextKind::String, &part)?;
         self.push(item);
         Ok(())
     }
@@ -168,10 +177,13 @@ impl Evaluator<'_> {
         let (Some(text), Some(to)) = (self.pop_text(base)?, to) else {
             return Ok(());
         };
-        let replaced = self.program.patterns[pattern]
-            .replace_all(&text, to.as_str())
-            .into_owned();
-        let item = self.make(TextKind::String, &replaced);
+        let pattern = &self.program.patterns[pattern];
+        // Each `$` may stand for all that was matched.
+        let grown = pattern.find_iter(&text).count().saturating_mul(to.len());
+        let repeated = to.matches('$').count().saturating_mul(text.len());
+        self.check_text(grown.saturating_add(repeated))?;
+        let replaced = pattern.replace_all(&text, to.as_str()).into_owned();
+        let item = self.make(TextKind::String, &replaced)?;
         self.push(item);
         Ok(())
     }
@@ -185,7 +197,7 @@ impl Evaluator<'_> {
             (true, converted) => self.push(Item::Boolean(converted.is_some())),
             (false, Some(Converted::Item(item))) => self.push(item),
             (false, Some(Converted::Text(kind, text))) => {
-                let item = self.make(kind, &text);
+                let item = self.make(kind, &text)?;
                 self.push(item);
             }
             (false, None) => {}

@@ -63,8 +63,10 @@ pub(crate) enum Literal {
     Date(String),
     DateTime(String),
     Time(String),
-    /// A number with a unit.
+    /// A number with a unit of measure, such as `5 'mg'`.
     Quantity,
+    /// A number of days, months and the like.
+    Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Characters to tokens.
 
-use super::SyntaxError;
+use super::{SyntaxError, hint};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
@@ -124,11 +124,10 @@ impl Lexer {
             characters.next() == Some(next) && characters.next().is_none_or(|wanted| Some(wanted) == second)
         };
         let Some(symbol) = SYMBOLS.iter().find(|symbol| fits(symbol)) else {
-            let remedy = "remove it; names are letters, digits and `_`";
             return Err(SyntaxError::new(
                 self.next + 1,
                 format!("unexpected character `{next}`"),
-                remedy,
+                hint::character(next),
             ));
         };
         self.next += symbol.len();
@@ -156,7 +155,7 @@ impl Lexer {
             return Err(SyntaxError::new(
                 at,
                 "`%` without a name",
-                "write the constant's name after it",
+                "write the name of a constant behind it",
             ));
         }
         Ok(Token::Variable(name))
@@ -169,11 +168,12 @@ impl Lexer {
         if ["this", "index", "total"].contains(&name.as_str()) {
             return Ok(Token::Special(name));
         }
-        Err(SyntaxError::new(
-            at,
-            format!("`${name}` is unknown"),
-            "write `$this`, `$index` or `$total`",
-        ))
+        let remedy = if name.is_empty() {
+            "leave it out: a path begins at the resource by itself"
+        } else {
+            "write `$this` for the item at hand, or `$index` for its number"
+        };
+        Err(SyntaxError::new(at, format!("`${name}` is unknown"), remedy))
     }
 
     /// `@2020-01-01`, `@2020-01-01T10:00:00Z`, `@T10:00`

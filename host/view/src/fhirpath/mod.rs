@@ -1,6 +1,7 @@
 //! FHIRPath text to a syntax tree. Knows the grammar, not the meaning: names and types are the compiler's business.
 
 mod ast;
+mod hint;
 mod lexer;
 mod parser;
 

@@ -1,5 +1,6 @@
 //! Tokens to a tree, by precedence climbing.
 
+use super::hint;
 use super::lexer::{self, Placed, Token};
 use super::{Literal, Node, NodeKind, Operator, SyntaxError, TypeOperator};
 
@@ -37,19 +38,16 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         return Err(SyntaxError::new(
             1,
             "the expression is empty",
-            "write a path, such as `id`",
+            "write a path, such as `id` or `name.family`",
         ));
     }
     let node = parser.expression(0)?;
     match parser.peek() {
         Token::End => Ok(node),
         token => {
+            let remedy = hint::instead_of_operator(token, parser.before(1));
             let problem = format!("unexpected {}", described(token));
-            Err(SyntaxError::new(
-                parser.at(),
-                problem,
-                "join the parts with an operator, or remove it",
-            ))
+            Err(SyntaxError::new(parser.at(), problem, remedy))
         }
     }
 }
@@ -65,6 +63,12 @@ impl Parser {
         self.tokens
             .get(self.next)
             .map_or(&Token::End, |placed| &placed.token)
+    }
+
+    /// The token so many before the next one.
+    fn before(&self, count: usize) -> Option<&Token> {
+        let at = self.next.checked_sub(count)?;
+        self.tokens.get(at).map(|placed| &placed.token)
     }
 
     fn at(&self) -> usize {
@@ -90,7 +94,7 @@ impl Parser {
         if self.takes(symbol) {
             return Ok(());
         }
-        let problem = format!("{} where `{symbol}` belongs", described(self.peek()));
+        let problem = misplaced(self.peek(), &format!("`{symbol}`"));
         Err(SyntaxError::new(self.at(), problem, format!("add `{symbol}`")))
     }
 
@@ -172,8 +176,12 @@ impl Parser {
         match self.take() {
             Token::Name(name) | Token::Quoted(name) => Ok(name),
             token => {
-                let problem = format!("{} where {wanted} belongs", described(&token));
-                Err(SyntaxError::new(at, problem, format!("name {wanted} there")))
+                let problem = misplaced(&token, wanted);
+                let remedy = match token {
+                    Token::Symbol(".") => "leave one of the dots out".to_owned(),
+                    _ => format!("name {wanted} there"),
+                };
+                Err(SyntaxError::new(at, problem, remedy))
             }
         }
     }
@@ -227,7 +235,11 @@ impl Parser {
                 if self.takes(")") {
                     break;
                 }
-                self.expect(",")?;
+                if !self.takes(",") {
+                    let problem = misplaced(self.peek(), "`)` or `,`");
+                    let remedy = format!("close the brackets of `{name}(` with `)`");
+                    return Err(SyntaxError::new(self.at(), problem, remedy));
+                }
             }
         }
         self.node(
@@ -268,11 +280,12 @@ impl Parser {
                 NodeKind::Empty
             }
             token => {
-                let problem = format!("{} where a value belongs", described(&token));
+                let problem = misplaced(&token, "a value");
+                let before = self.before(2);
                 return Err(SyntaxError::new(
                     at,
                     problem,
-                    "write a path, a literal or a function there",
+                    hint::instead_of_value(&token, before),
                 ));
             }
         };
@@ -280,14 +293,14 @@ impl Parser {
     }
 
     fn number(&mut self, digits: String, decimal: bool, at: usize) -> Result<Node, SyntaxError> {
-        let unit = match self.peek() {
-            Token::String(_) => true,
-            Token::Name(name) => UNITS.contains(&name.as_str()),
-            _ => false,
+        let measured = match self.peek() {
+            Token::String(_) => Some(Literal::Quantity),
+            Token::Name(name) if UNITS.contains(&name.as_str()) => Some(Literal::Duration),
+            _ => None,
         };
-        let literal = if unit {
+        let literal = if let Some(measured) = measured {
             self.next += 1;
-            Literal::Quantity
+            measured
         } else if decimal {
             Literal::Decimal(digits)
         } else {
@@ -320,9 +333,16 @@ fn deepest_child(kind: &NodeKind) -> usize {
 fn too_deep(at: usize) -> SyntaxError {
     SyntaxError::new(
         at,
-        format!("nested deeper than {MAX_DEPTH}"),
-        "split the expression",
+        format!("nested deeper than {MAX_DEPTH} levels"),
+        "take brackets out, or write a simpler expression",
     )
+}
+
+fn misplaced(token: &Token, wanted: &str) -> String {
+    match token {
+        Token::End => format!("the expression ends where {wanted} belongs"),
+        token => format!("{} where {wanted} belongs", described(token)),
+    }
 }
 
 fn described(token: &Token) -> String {
@@ -425,8 +445,14 @@ mod tests {
     fn what_is_no_fhirpath_is_refused_at_its_character() {
         check("@@", "1: `@` without a date or time");
         check("", "1: the expression is empty");
-        check("name.", "6: the end where an element or a function belongs");
-        check("name.where(use = 'a'", "21: the end where `,` belongs");
+        check(
+            "name.",
+            "6: the expression ends where an element or a function belongs",
+        );
+        check(
+            "name.where(use = 'a'",
+            "21: the expression ends where `)` or `,` belongs",
+        );
         check("a b", "3: unexpected `b`");
         check("'open", "1: text without an end");
         check("a ? b", "3: unexpected character `?`");

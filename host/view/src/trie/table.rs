@@ -119,6 +119,11 @@ impl KeyTable {
         let number = slot.number as usize;
         self.keys[number].is_rest(text, start, end).then_some(number)
     }
+
+    /// The keys, in their order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(|known| &*known.text)
+    }
 }
 
 impl Known {

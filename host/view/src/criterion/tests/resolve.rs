@@ -154,11 +154,11 @@ fn three_references_in_a_row_are_followed_and_no_more() {
     );
     check(
         "subject.resolve().ofType(Patient).managingOrganization.resolve().partOf.resolve().partOf.resolve().exists()",
-        "fhirPathCriteria, column 90: `resolve()` behind 3 others; follow at most 3 references in a row [VIEW-029]",
+        "fhirPathCriteria, character 90: `resolve()` behind 3 others; follow at most 3 references in a row [VIEW-029]",
     );
     check(
         "serviceProvider.resolve().repeat(partOf.resolve()).exists()",
-        "fhirPathCriteria, column 41: `resolve()` within `repeat`; write the steps out, 3 at most [VIEW-031]",
+        "fhirPathCriteria, character 41: `resolve()` within `repeat`; write the steps out, 3 at most [VIEW-031]",
     );
 }
 
@@ -167,30 +167,30 @@ fn paths_are_checked_against_the_types_that_a_reference_may_point_at() {
     for (criterion, expected) in [
         (
             "subject.resolve().gendr = 'x'",
-            "fhirPathCriteria, column 19: `gendr` is no element of a Patient or Group; did you mean `gender` [VIEW-021]",
+            "fhirPathCriteria, character 19: `gendr` is no element of a Patient or Group; did you mean `gender` [VIEW-021]",
         ),
         (
             "subject.resolve().ofType(Group).gender = 'x'",
-            "fhirPathCriteria, column 33: `gender` is no element of a Group; it has `active`, `actual`, \
+            "fhirPathCriteria, character 33: `gender` is no element of a Group; it has `active`, `actual`, \
              `characteristic`, `code`, `identifier`, `managingEntity`, `member`, `meta`, `name`, `quantity`, `type` \
              [VIEW-021]",
         ),
         (
             "subject.resolve().ofType(Device).exists()",
-            "fhirPathCriteria, column 19: the value is never a `Device`; it is one of `Patient`, `Group` [VIEW-030]",
+            "fhirPathCriteria, character 19: the value is never of the type `Device`; it is one of `Patient`, `Group` [VIEW-030]",
         ),
         (
             "status.resolve().exists()",
-            "fhirPathCriteria, column 8: `resolve()` of a code; call it on a reference, such as `subject.resolve()` \
+            "fhirPathCriteria, character 8: `resolve()` of a code; call it on a reference, such as `subject.resolve()` \
              [VIEW-027]",
         ),
         (
             "subject.resolve(1)",
-            "fhirPathCriteria, column 9: `resolve()` with 1 arguments; write it as `resolve()` [VIEW-024]",
+            "fhirPathCriteria, character 9: `resolve()` with an argument; write it as `resolve()` [VIEW-024]",
         ),
         (
             "subject.reslove()",
-            "fhirPathCriteria, column 9: the function `reslove()` is not supported; did you mean `resolve()` \
+            "fhirPathCriteria, character 9: the function `reslove()` is not supported; did you mean `resolve()` \
              [VIEW-023]",
         ),
     ] {
@@ -218,7 +218,7 @@ fn a_reference_to_anything_needs_a_type_before_an_element() {
     );
     assert_eq!(
         fired("entry.item.resolve().gender = 'female'"),
-        "fhirPathCriteria, column 22: `gender` of a reference that may point at a resource of any type; write \
+        "fhirPathCriteria, character 22: `gender` of a reference that may point at a resource of any type; write \
          `.ofType(Patient)`, or the type that is meant, before it [VIEW-021]"
     );
 }
@@ -258,7 +258,7 @@ fn a_list_too_long_to_follow_is_an_error() {
 fn a_view_still_sees_one_resource() {
     assert_eq!(
         value(PATIENT, "managingOrganization.resolve().name"),
-        ".path, column 22: the function `resolve()` is not supported; a view sees one resource; use \
+        ".path, character 22: the function `resolve()` is not supported; a view sees one resource; use \
          `getReferenceKey()` and join in SQL [VIEW-023]"
     );
 }
