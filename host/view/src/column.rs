@@ -111,6 +111,8 @@ fn place(evaluator: &Evaluator<'_>, item: Item) -> TextRef {
     }
 }
 
+// A value written out as text is rare: what most values take stays small without it.
+#[inline(never)]
 fn made(evaluator: &mut Evaluator<'_>, text: &str) -> Result<Cell, RowError> {
     let item = evaluator.make(TextKind::String, text)?;
     Ok(Cell::Text(place(evaluator, item)))

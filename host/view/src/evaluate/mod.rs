@@ -122,6 +122,11 @@ pub(crate) fn fault(reason: impl Into<String>) -> RowError {
     RowError::new(Code::Evaluation, reason)
 }
 
+#[cold]
+fn too_much(reason: std::fmt::Arguments<'_>) -> RowError {
+    fault(reason.to_string())
+}
+
 impl Evaluator<'_> {
     pub(crate) fn eval(&mut self, expr: &Expr, scope: Scope) -> Result<(), RowError> {
         match expr {
@@ -172,6 +177,8 @@ impl Evaluator<'_> {
         self.memory.stack.push(item);
     }
 
+    // Apart from `eval`, which is deep in itself and whose frame should stay small.
+    #[inline(never)]
     fn push_meta(&mut self, field: MetaField) -> Result<(), RowError> {
         let meta = self.meta;
         let item = match field {
@@ -197,7 +204,7 @@ impl Evaluator<'_> {
     /// Whether there is room for what an expression gives; short ones can double what they are given many times over.
     pub(crate) fn check_room(&self) -> Result<(), RowError> {
         if self.memory.stack.len() > MOST_ITEMS {
-            return Err(fault(format!(
+            return Err(too_much(format_args!(
                 "an expression gives more than {MOST_ITEMS} values"
             )));
         }
@@ -221,7 +228,7 @@ impl Evaluator<'_> {
     pub(crate) fn check_text(&self, length: usize) -> Result<(), RowError> {
         if self.memory.made.len().saturating_add(length) > MOST_TEXT {
             let mebibytes = MOST_TEXT >> 20;
-            return Err(fault(format!(
+            return Err(too_much(format_args!(
                 "the computed texts are longer than {mebibytes} MiB"
             )));
         }

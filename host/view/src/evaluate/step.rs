@@ -287,6 +287,8 @@ impl Evaluator<'_> {
     }
 
     /// The function `repeat()`: what the path gives at any depth, each node once.
+    // Apart from `step`, whose frame should stay small.
+    #[inline(never)]
     fn repeat_step(&mut self, base: usize, expr: &Expr, scope: Scope) -> Result<(), RowError> {
         let end = self.memory.stack.len();
         let mut seen = HashSet::new();
