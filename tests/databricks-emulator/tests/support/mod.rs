@@ -302,11 +302,16 @@ impl Site {
 
     /// Waits until a table shows so many rows.
     pub(crate) async fn until_count(&self, table: &str, count: usize) {
-        let start = Instant::now();
-        while self.count(table).await != count {
+        // A request that was under way when a server went away is given up after a minute.
+        let (start, patience) = (Instant::now(), Duration::from_secs(90));
+        loop {
+            let now = self.count(table).await;
+            if now == count {
+                return;
+            }
             assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "{table} never has {count} rows"
+                start.elapsed() < patience,
+                "{table} has {now} rows and never {count}"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
