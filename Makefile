@@ -12,7 +12,7 @@ LOG := $(TARGET)/test.log
 # The emulator is a workspace of its own.
 EMULATOR := --manifest-path tests/databricks-emulator/Cargo.toml --target-dir $(abspath $(TARGET))/emulator
 
-.PHONY: help demo walkthrough test bench lint kill-test judge judges programs emulator emulator-test
+.PHONY: help demo walkthrough test bench bench-views fuzz lint kill-test judge judges programs emulator emulator-test
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -44,6 +44,15 @@ bench: programs ## The numbers, with the machine and the commit; judges nothing
 	$(CARGO) bench -p lakefeed-tests --bench databricks -- $(ROWS)
 	$(CARGO) bench -p lakefeed-plugin-zerobus --bench body
 	$(CARGO) bench -p lakefeed-view
+	$(MAKE) bench-views
+
+bench-views: judges ## The three views to Parquet, by lakefeed and by DuckDB
+	$(CARGO) build --release -p lakefeed -p lakefeed-sample-data
+	@tests/benches/machine.sh
+	$(VENV)/bin/python host/view/benches/against_duckdb.py $(TARGET)/release/lakefeed $(TARGET)/release/lakefeed-sample-data
+
+fuzz: ## Each promise of the view engine fed with what a fuzzer finds; FUZZ_SECONDS (60) each
+	host/view/fuzz/run.sh "" $${FUZZ_SECONDS:-60}
 
 lint: ## Formatting and lints
 	$(CARGO) fmt --all --check

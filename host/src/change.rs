@@ -53,6 +53,20 @@ impl ResourceKey {
         })
     }
 
+    /// Makes a key as [`new`](Self::new) does; one of the same type shares its name with this one.
+    pub fn neighbour(&self, resource_type: &str, id: &str) -> Result<Self, KeyError> {
+        if *resource_type != *self.resource_type {
+            return Self::new(resource_type, id);
+        }
+        if !Self::is_definition_id(id) {
+            return Err(KeyError::Id);
+        }
+        Ok(Self {
+            resource_type: Arc::clone(&self.resource_type),
+            id: id.into(),
+        })
+    }
+
     /// Whether a text has the form of a FHIR id.
     pub fn is_id(text: &str) -> bool {
         !text.contains('_') && Self::is_definition_id(text)

@@ -13,6 +13,7 @@
 //! - [`plugin`]: find, check, load and adapt plugins; the only unsafe code of this crate.
 //! - [`delivery`]: one destination's loop: take, flatten, send, ack.
 //! - [`sql_table`]: materialised views for SQL users, kept current by destinations of their own.
+//! - [`files`]: files of NDJSON in, files of rows out, without a store.
 //! - [`status`]: what `$status` answers, and the metrics.
 //! - [`http`]: routes to the above; no decisions.
 //! - [`wiring`]: builds the pipeline from a checked configuration.
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod definitions;
 pub mod delivery;
+pub mod files;
 pub mod http;
 pub mod intake;
 pub mod issue;

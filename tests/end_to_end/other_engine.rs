@@ -1,10 +1,13 @@
-//! Five views over real synthetic patients, delivered to Delta and read by DuckDB, compared cell by cell with the rows
-//! that another SQL-on-FHIR engine makes of the same views. `tests/judges/README.md` explains the differences.
+//! Views whose rows are compared cell by cell with those of others: five, delivered to Delta and read by DuckDB, with those
+//! of another SQL-on-FHIR engine; and the three of the benches with those of HL7's fhirpath.js and of SQL that was written
+//! by hand. `tests/judges/README.md` explains the differences.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use lakefeed_tests::{Ended, Judge, OtherEngine, Site, destination, fixture, shared, skipped};
+use lakefeed_tests::{
+    Ended, Judge, OtherEngine, Site, checkout, destination, fixture, program, program_folder, shared, skipped,
+};
 
 /// View, resource type, and the files that hold its resources.
 const VIEWS: [(&str, &str, &[&str]); 5] = [
@@ -85,6 +88,18 @@ fn together(site: &Site, sample: &Path, files: &[&str]) -> PathBuf {
     site.path(&name)
 }
 
+fn rows(text: &str) -> Vec<serde_json::Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn run(site: &Site, view: &Path, resources: &Path) -> Ended {
+    let (view, resources) = (view.to_str().unwrap(), resources.to_str().unwrap());
+    site.run(&["views", "run", view, "--input", resources])
+        .succeeded()
+}
+
 #[test]
 fn the_tool_prints_the_same_rows_as_the_other_engine() {
     let Some(engine) = OtherEngine::find() else { return };
@@ -94,19 +109,40 @@ fn the_tool_prints_the_same_rows_as_the_other_engine() {
     let site = Site::new("");
     let resources = together(&site, &sample, &["Encounter"]);
     let view = fixture("views/encounters.json");
-    let arguments = [
-        "views",
-        "run",
-        view.to_str().unwrap(),
-        "--input",
-        resources.to_str().unwrap(),
-    ];
-    let ours: Ended = site.run(&arguments).succeeded();
+    let ours = run(&site, &view, &resources);
     let theirs = std::fs::read_to_string(engine.rows_file(&view, &resources)).unwrap();
-    let rows = |text: &str| -> Vec<serde_json::Value> {
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    };
     assert_eq!(rows(&ours.stdout), rows(&theirs));
+}
+
+#[test]
+fn the_views_of_the_benches_give_the_rows_that_fhirpathjs_gives() {
+    let Some(engine) = OtherEngine::find() else { return };
+    let Some(sample) = shared("synthea-sample") else {
+        return skipped("no ../shared/synthea-sample");
+    };
+    let site = Site::new("");
+    let patients = together(&site, &sample, &["Patient"]);
+    let observations = together(&site, &sample, &["Observation", "Observation-vitals"]);
+    for (name, resources, count) in [
+        ("a_patient_flat", &patients, 1_144),
+        ("b_observation_unnest", &observations, 18_864),
+        ("c_patient_wide", &patients, 1_144),
+    ] {
+        let view = checkout().join(format!("host/view/benches/views/{name}.json"));
+        let ours = rows(&run(&site, &view, resources).stdout);
+        let theirs = std::fs::read_to_string(engine.rows_file_by_fhirpathjs(&view, resources)).unwrap();
+        assert_eq!(ours.len(), count, "{name}");
+        assert_eq!(ours, rows(&theirs), "{name}");
+    }
+}
+
+#[test]
+fn the_views_of_the_benches_give_the_rows_that_sql_gives() {
+    let Some(judge) = Judge::find() else { return };
+    let found = judge.compare_with_sql(&program(), &program_folder().join("lakefeed-sample-data"));
+    assert_eq!(
+        found.matches("\"only_ours\": 0, \"only_theirs\": 0").count(),
+        3,
+        "{found}"
+    );
 }

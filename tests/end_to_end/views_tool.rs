@@ -145,3 +145,74 @@ fn compile_explains_what_a_view_reads_and_how_each_column_is_computed() {
     assert_eq!(document["explanation"], text.as_str());
     assert_eq!(document["columns"].as_array().unwrap().len(), 5);
 }
+
+#[test]
+fn compressed_files_are_read_and_the_summary_goes_where_the_rows_do_not() {
+    let site = Site::new("");
+    site.write("view.json", VIEW);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, PATIENTS.as_bytes()).unwrap();
+    std::fs::write(site.path("a.ndjson.gz"), gzip.finish().unwrap()).unwrap();
+    site.write("b.ndjson", PATIENTS);
+    let arguments = [
+        "views",
+        "run",
+        "view.json",
+        "--input",
+        "a.ndjson.gz",
+        "--input",
+        "b.ndjson",
+    ];
+    let plain = site.run(&arguments).succeeded().stdout;
+    assert_eq!(plain.lines().count(), 4);
+    let to_file = [&arguments[..], &["--output", "rows.ndjson", "--json"]].concat();
+    let said = site.run(&to_file).succeeded().json();
+    assert_eq!(
+        said,
+        serde_json::json!({ "resources": 6, "rows": 4, "refused": 0 })
+    );
+    assert_eq!(std::fs::read_to_string(site.path("rows.ndjson")).unwrap(), plain);
+}
+
+#[test]
+fn what_is_refused_is_skipped_or_named_in_a_file_where_that_is_asked_for() {
+    let input = format!("{PATIENTS}{{\"resourceType\":\"Patient\",\"id\":\"Geheim\"\n{PATIENTS}");
+    let ended = run(&["--on-error", "skip"], &input);
+    assert_eq!(ended.stdout.lines().count(), 4);
+    assert!(
+        ended.stderr.starts_with("-:5: not the JSON of a resource"),
+        "{}",
+        ended.stderr
+    );
+    let site = Site::new("");
+    site.write("view.json", VIEW);
+    let arguments = [
+        "views",
+        "run",
+        "view.json",
+        "--input",
+        "-",
+        "--on-error",
+        "report",
+        "refused.ndjson",
+    ];
+    let ended = site.run_with_input(&arguments, &input).succeeded();
+    assert_eq!(ended.stdout.lines().count(), 4);
+    let named: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(site.path("refused.ndjson")).unwrap()).unwrap();
+    assert_eq!((&named["file"], &named["line"]), (&"-".into(), &5.into()));
+    assert!(!named.to_string().contains("Geheim"), "{named}");
+}
+
+#[test]
+fn a_wrong_call_is_answered_with_the_right_one() {
+    let cases: [(&[&str], &str); 3] = [
+        (&["--on-error", "report"], "`--on-error report refused.ndjson`"),
+        (&["other.json"], "name the resources with `--input`"),
+        (&["--input", "-"], "name a file for all but one `-`"),
+    ];
+    for (more, expected) in cases {
+        let said = run(more, "").refused();
+        assert!(said.contains(expected), "{said}");
+    }
+}

@@ -50,6 +50,19 @@ impl Judge {
         None
     }
 
+    /// Whether DuckDB, by SQL that was written by hand, gives the rows of the views of `host/view/benches`; what it found of
+    /// each.
+    #[track_caller]
+    pub fn compare_with_sql(&self, lakefeed: &Path, sample_data: &Path) -> String {
+        let script = checkout().join("host/view/benches/against_duckdb.py");
+        let mut command = Command::new(&self.python);
+        command
+            .arg(script)
+            .args([lakefeed, sample_data])
+            .args(["--patients", "3000", "--check"]);
+        Ended::of(&mut command).succeeded().stdout
+    }
+
     /// A program that is installed beside the judge.
     pub fn program(&self, name: &str) -> PathBuf {
         self.python.with_file_name(name)
@@ -134,7 +147,18 @@ impl OtherEngine {
     /// Runs a view over the resources of an NDJSON file; the rows are in a file beside that, one JSON object a line.
     #[track_caller]
     pub fn rows_file(&self, view: &Path, resources: &Path) -> PathBuf {
-        let script = self.folder.join("run_view.mjs");
+        self.rows_file_of("run_view.mjs", view, resources)
+    }
+
+    /// The same by HL7's fhirpath.js.
+    #[track_caller]
+    pub fn rows_file_by_fhirpathjs(&self, view: &Path, resources: &Path) -> PathBuf {
+        self.rows_file_of("run_view_fhirpathjs.mjs", view, resources)
+    }
+
+    #[track_caller]
+    fn rows_file_of(&self, script: &str, view: &Path, resources: &Path) -> PathBuf {
+        let script = self.folder.join(script);
         let ended = Ended::of(Command::new("node").arg(script).arg(view).arg(resources));
         let name = view.file_stem().expect("a view has a name").to_string_lossy();
         let rows = resources.with_file_name(format!("{name}.rows"));

@@ -2,14 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::output::Output;
+use super::output::{Output, bar};
 use crate::config::Config;
 use crate::intake::OnInvalid;
 use crate::intake::ndjson::{self, BadLine, ImportOptions, ImportSummary, InvalidLine, Progress};
@@ -148,19 +146,6 @@ fn beside_a_host(error: StartError) -> Failure {
         .into(),
         error => error.into(),
     }
-}
-
-fn bar(bytes: u64, is_hidden: bool) -> ProgressBar {
-    if is_hidden {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(bytes);
-    let template = "{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Subcommand;
 use lakefeed_view::{ColumnInfo, CompileOptions, View, ViewDefinition};
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::output::{Output, table};
 
-mod rows;
+mod run;
+
+use run::Run;
 
 /// Views, without a store and without a host.
 #[derive(Debug, Subcommand)]
@@ -27,44 +29,14 @@ pub(super) enum Views {
         explain: bool,
     },
     /// Flatten NDJSON with a ViewDefinition and print the rows
-    Run(Run),
-}
-
-/// Flattens resources, one a line, and prints the rows: every column in order, what is empty as null, an empty
-/// collection as `[]`. Ends at the first resource that the view refuses.
-#[derive(Debug, Args)]
-pub(super) struct Run {
-    /// The definition, a JSON file; `-` reads standard input
-    view: PathBuf,
-    /// The resources, NDJSON; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
-    /// The form of the rows
-    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
-    format: Format,
-    /// Where the rows go, instead of standard output
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-}
-
-/// The form of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// An object a line
-    Ndjson,
-    /// A header line and a line a row
-    Csv,
-    /// One array of objects
-    Json,
-    /// A Parquet file
-    Parquet,
+    Run(Box<Run>),
 }
 
 impl Views {
     pub(super) fn run(self, output: &Output) -> Result<ExitCode, Failure> {
         match self {
             Self::Compile { view, explain } => compile(&view, explain, output),
-            Self::Run(run) => rows::print(&run),
+            Self::Run(run) => run.run(output),
         }
     }
 }

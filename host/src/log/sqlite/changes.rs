@@ -4,14 +4,14 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::{ReadBound, TypeChanges};
+use super::packed;
 use super::read::limit;
-use super::row::{change, integer, log_columns, natural};
+use super::row::{integer, natural};
 use crate::change::{Change, Offset};
 
 /// The changes behind an offset, in order, up to a bound.
 ///
-/// The lengths are read first and the rows then: rows are read ahead of whoever takes them, so a bound that is only
-/// checked while taking them would not bound the memory.
+/// The lengths are read first, so that no more is put together than the bound allows.
 pub(super) async fn changes(
     after: Offset,
     bound: ReadBound,
@@ -20,16 +20,7 @@ pub(super) async fn changes(
     let Some(through) = last_within(after, bound, connection).await? else {
         return Ok(Vec::new());
     };
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        log_columns!(),
-        " FROM log l WHERE l.sequence > ? AND l.sequence <= ? ORDER BY l.sequence"
-    ))
-    .bind(integer(after.sequence))
-    .bind(through)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(change).collect()
+    packed::between(integer(after.sequence), through, connection).await
 }
 
 /// The sequence of the last change that a bound lets through; none when there is no change.
@@ -73,17 +64,7 @@ pub(super) async fn type_changes(
     connection: &mut SqliteConnection,
 ) -> Result<TypeChanges, sqlx::Error> {
     let (last, is_all) = last_of_type(resource_type, after, bound, connection).await?;
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        log_columns!(),
-        " FROM log l WHERE l.resource_type = ? AND l.sequence > ? AND l.sequence <= ? ORDER BY l.sequence"
-    ))
-    .bind(resource_type)
-    .bind(integer(after.sequence))
-    .bind(last)
-    .fetch_all(connection)
-    .await?;
-    let changes: Vec<Change> = rows.iter().map(change).collect::<Result<_, _>>()?;
+    let changes = packed::between_of_type(resource_type, integer(after.sequence), last, connection).await?;
     let given = changes.last().map_or(after, |change| change.offset);
     let reached = match bound.through {
         Some(through) if is_all => given.max(through),

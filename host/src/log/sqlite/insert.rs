@@ -35,7 +35,7 @@ static ADD_VERSIONS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
         "INSERT OR ROLLBACK INTO log (sequence, resource_type, id, status, last_updated, created_at, previous, resource, \
          topics, topics_known, source_version, source_last_updated) SELECT * FROM (VALUES ",
-        LOG_COLUMNS,
+        12,
         ") WHERE column1 IS NOT NULL",
     )
 });

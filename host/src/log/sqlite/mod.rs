@@ -38,6 +38,7 @@ mod file;
 mod history;
 mod insert;
 mod look;
+mod packed;
 mod read;
 mod row;
 mod schema;

@@ -4,21 +4,19 @@ use bytes::Bytes;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Decode, Encode, Row, Sqlite, Type};
 
-use crate::change::{
-    Change, Matched, Offset, ResourceKey, Sequence, Source, Timestamp, Version, VersionStatus,
-};
+use crate::change::{Offset, ResourceKey, Sequence, Source, Timestamp, Version, VersionStatus};
 
-/// The columns of `log` that [`change`] reads, in its order; the table bears the name `l`.
+/// The columns of `log` that [`version`] reads, in its order; the table bears the name `l`.
 macro_rules! log_columns {
     () => {
-        "l.sequence, l.resource_type, l.id, l.status, l.last_updated, l.created_at, l.previous, \
-         l.resource, l.topics, l.topics_known, l.source_version, l.source_last_updated"
+        "l.sequence, l.resource_type, l.id, l.status, l.last_updated, l.created_at, l.resource, l.source_version, \
+         l.source_last_updated"
     };
 }
 pub(super) use log_columns;
 
 /// How many columns [`log_columns`] names: the place of the first one behind them.
-pub(super) const LOG_COLUMNS: usize = 12;
+pub(super) const LOG_COLUMNS: usize = 9;
 
 /// The offset of a sequence: one writer makes the sequence enough.
 pub(super) fn offset(sequence: u64) -> Offset {
@@ -45,26 +43,6 @@ pub(super) fn maybe_natural(row: &SqliteRow, column: usize) -> Result<Option<u64
     number
         .map(|number| u64::try_from(number).map_err(decode))
         .transpose()
-}
-
-/// A row of [`log_columns`] as a change.
-pub(super) fn change(row: &SqliteRow) -> Result<Change, sqlx::Error> {
-    let sequence = natural(row, 0)?;
-    let topics: Option<&str> = row.try_get_unchecked(8)?;
-    Ok(Change {
-        offset: offset(sequence),
-        previous: maybe_natural(row, 6)?.map(Sequence),
-        matched: Matched {
-            topics_known: natural(row, 9)?,
-            topics: topics.map_or_else(|| Ok(Vec::new()), json)?,
-        },
-        version: version_of(row, sequence)?,
-    })
-}
-
-/// A row of [`log_columns`] as a version.
-pub(super) fn version(row: &SqliteRow) -> Result<Version, sqlx::Error> {
-    version_of(row, natural(row, 0)?)
 }
 
 /// A text of JSON as the value that it was written from.
@@ -99,27 +77,28 @@ pub(super) fn status_number(status: VersionStatus) -> i64 {
     }
 }
 
-fn version_of(row: &SqliteRow, sequence: u64) -> Result<Version, sqlx::Error> {
-    let resource: Option<&[u8]> = row.try_get_unchecked(7)?;
+/// A row of [`log_columns`] as a version.
+pub(super) fn version(row: &SqliteRow) -> Result<Version, sqlx::Error> {
+    let resource: Option<&[u8]> = row.try_get_unchecked(6)?;
     Ok(Version {
         key: key(row, 1, 2)?,
-        sequence: Sequence(sequence),
+        sequence: Sequence(natural(row, 0)?),
         status: status(get(row, 3)?)?,
         last_updated: Timestamp(get(row, 4)?),
         created_at: Timestamp(get(row, 5)?),
         resource: Bytes::copy_from_slice(resource.unwrap_or_default()),
-        source: source(get(row, 10)?, get(row, 11)?),
+        source: source(get(row, 7)?, get(row, 8)?),
     })
 }
 
-fn source(version: Option<String>, last_updated: Option<i64>) -> Option<Source> {
+pub(super) fn source(version: Option<String>, last_updated: Option<i64>) -> Option<Source> {
     (version.is_some() || last_updated.is_some()).then(|| Source {
         version,
         last_updated: last_updated.map(Timestamp),
     })
 }
 
-fn status(number: i64) -> Result<VersionStatus, sqlx::Error> {
+pub(super) fn status(number: i64) -> Result<VersionStatus, sqlx::Error> {
     match number {
         0 => Ok(VersionStatus::Created),
         1 => Ok(VersionStatus::Updated),
