@@ -1,3 +1,5 @@
+//! What the forms, the threads and the refusals of a run promise.
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -4,8 +4,11 @@
 //! empty collection is `[]`. A decimal that is held as text prints as a JSON number with the digits of its source.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray,
+};
 use arrow::datatypes::{
     DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
@@ -18,8 +21,9 @@ use crate::temporal::{days_to_text, micros_to_text};
 /// # Errors
 /// The writer's own.
 pub fn ndjson(batch: &RecordBatch, out: &mut impl Write) -> io::Result<()> {
+    let columns = members(batch)?;
     for row in 0..batch.num_rows() {
-        object(batch, row, out)?;
+        object(&columns, row, out)?;
         out.write_all(b"\n")?;
     }
     Ok(())
@@ -33,10 +37,11 @@ pub fn ndjson(batch: &RecordBatch, out: &mut impl Write) -> io::Result<()> {
 /// # Errors
 /// The writer's own.
 pub fn json_members(batch: &RecordBatch, first: &mut bool, out: &mut impl Write) -> io::Result<()> {
+    let columns = members(batch)?;
     for row in 0..batch.num_rows() {
         out.write_all(if *first { b"\n" } else { b",\n" })?;
         *first = false;
-        object(batch, row, out)?;
+        object(&columns, row, out)?;
     }
     Ok(())
 }
@@ -59,36 +64,34 @@ pub fn csv_header(schema: &arrow::datatypes::Schema, out: &mut impl Write) -> io
 /// # Errors
 /// The writer's own.
 pub fn csv(batch: &RecordBatch, out: &mut impl Write) -> io::Result<()> {
-    let schema = batch.schema();
+    let columns = members(batch)?;
     for row in 0..batch.num_rows() {
-        for (index, field) in schema.fields().iter().enumerate() {
-            if index > 0 {
+        for (number, (_, column)) in columns.iter().enumerate() {
+            if number > 0 {
                 out.write_all(b",")?;
             }
-            csv_value(batch.column(index), field, row, out)?;
+            csv_value(column, row, out)?;
         }
         out.write_all(b"\n")?;
     }
     Ok(())
 }
 
-fn csv_value(column: &ArrayRef, field: &Field, row: usize, out: &mut impl Write) -> io::Result<()> {
+fn csv_value(column: &Cells<'_>, row: usize, out: &mut impl Write) -> io::Result<()> {
     if column.is_null(row) {
         return Ok(());
     }
-    match column.data_type() {
-        DataType::Utf8 => out.write_all(csv_text(column.as_string::<i32>().value(row)).as_bytes()),
-        _ => {
-            let mut json = Vec::new();
-            value(column, is_decimal(field), row, &mut json)?;
-            let text = String::from_utf8_lossy(&json);
-            let bare = text
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .unwrap_or(&text);
-            out.write_all(csv_text(bare).as_bytes())
-        }
+    if let Values::Text(texts) = column.values {
+        return out.write_all(csv_text(texts.value(row)).as_bytes());
     }
+    let mut json = Vec::new();
+    column.write(row, &mut json)?;
+    let text = String::from_utf8_lossy(&json);
+    let bare = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(&text);
+    out.write_all(csv_text(bare).as_bytes())
 }
 
 fn csv_text(text: &str) -> String {
@@ -99,84 +102,114 @@ fn csv_text(text: &str) -> String {
     }
 }
 
-fn object(batch: &RecordBatch, row: usize, out: &mut impl Write) -> io::Result<()> {
+/// The columns of a batch, each with what stands before its value in an object.
+fn members(batch: &RecordBatch) -> io::Result<Vec<(Vec<u8>, Cells<'_>)>> {
     let schema = batch.schema();
+    let fields = schema.fields().iter().enumerate();
+    let member = |(number, field): (usize, &Arc<Field>)| {
+        let mut before = if number == 0 { Vec::new() } else { vec![b','] };
+        string(field.name(), &mut before)?;
+        before.push(b':');
+        let is_decimal = field
+            .metadata()
+            .get(FHIR_TYPE)
+            .is_some_and(|name| name == "decimal");
+        Ok((before, Cells::of(batch.column(number), is_decimal)))
+    };
+    fields.map(member).collect()
+}
+
+fn object(columns: &[(Vec<u8>, Cells<'_>)], row: usize, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"{")?;
-    for (index, field) in schema.fields().iter().enumerate() {
-        if index > 0 {
-            out.write_all(b",")?;
-        }
-        string(field.name(), out)?;
-        out.write_all(b":")?;
-        value(batch.column(index), is_decimal(field), row, out)?;
+    for (before, column) in columns {
+        out.write_all(before)?;
+        column.write(row, out)?;
     }
     out.write_all(b"}")
 }
 
-fn is_decimal(field: &Field) -> bool {
-    field
-        .metadata()
-        .get(FHIR_TYPE)
-        .is_some_and(|name| name == "decimal")
+/// A column, and its values as what they are.
+struct Cells<'b> {
+    array: &'b ArrayRef,
+    values: Values<'b>,
 }
 
-fn value(column: &ArrayRef, decimal: bool, row: usize, out: &mut impl Write) -> io::Result<()> {
-    if column.is_null(row) {
-        return out.write_all(b"null");
-    }
-    match column.data_type() {
-        DataType::Utf8 => {
-            let text = column.as_string::<i32>().value(row);
-            if decimal {
-                out.write_all(text.as_bytes())
-            } else {
-                string(text, out)
+enum Values<'b> {
+    Text(&'b StringArray),
+    /// A decimal's digits.
+    Digits(&'b StringArray),
+    Boolean(&'b BooleanArray),
+    Int32(&'b PrimitiveArray<Int32Type>),
+    Int64(&'b PrimitiveArray<Int64Type>),
+    Float64(&'b PrimitiveArray<Float64Type>),
+    Date32(&'b PrimitiveArray<Date32Type>),
+    Timestamp(&'b PrimitiveArray<TimestampMicrosecondType>),
+    Binary(&'b BinaryArray),
+    List(&'b ListArray, Box<Cells<'b>>),
+    /// Of a type that no view gives.
+    Other,
+}
+
+impl<'b> Cells<'b> {
+    fn of(array: &'b ArrayRef, is_decimal: bool) -> Self {
+        let values = match array.data_type() {
+            DataType::Utf8 if is_decimal => Values::Digits(array.as_string()),
+            DataType::Utf8 => Values::Text(array.as_string()),
+            DataType::Boolean => Values::Boolean(array.as_boolean()),
+            DataType::Int32 => Values::Int32(array.as_primitive()),
+            DataType::Int64 => Values::Int64(array.as_primitive()),
+            DataType::Float64 => Values::Float64(array.as_primitive()),
+            DataType::Date32 => Values::Date32(array.as_primitive()),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Values::Timestamp(array.as_primitive()),
+            DataType::Binary => Values::Binary(array.as_binary()),
+            DataType::List(_) => {
+                let list = array.as_list();
+                Values::List(list, Box::new(Self::of(list.values(), is_decimal)))
             }
-        }
-        DataType::Boolean => write!(out, "{}", column.as_boolean().value(row)),
-        DataType::Int32 => write!(out, "{}", column.as_primitive::<Int32Type>().value(row)),
-        DataType::Int64 => write!(out, "{}", column.as_primitive::<Int64Type>().value(row)),
-        DataType::Float64 => float(column.as_primitive::<Float64Type>().value(row), out),
-        DataType::Date32 => write!(
-            out,
-            "\"{}\"",
-            days_to_text(column.as_primitive::<Date32Type>().value(row))
-        ),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            write!(
-                out,
-                "\"{}\"",
-                micros_to_text(column.as_primitive::<TimestampMicrosecondType>().value(row))
-            )
-        }
-        DataType::Binary => write!(
-            out,
-            "\"{}\"",
-            crate::base64::encode(column.as_binary::<i32>().value(row))
-        ),
-        DataType::List(_) => list(column, decimal, row, out),
-        _ => out.write_all(b"null"),
+            _ => Values::Other,
+        };
+        Self { array, values }
     }
-}
 
-fn list(column: &ArrayRef, decimal: bool, row: usize, out: &mut impl Write) -> io::Result<()> {
-    let items = column.as_list::<i32>().value(row);
-    out.write_all(b"[")?;
-    for index in 0..items.len() {
-        if index > 0 {
-            out.write_all(b",")?;
-        }
-        value(&items, decimal, index, out)?;
+    fn is_null(&self, row: usize) -> bool {
+        self.array.is_null(row)
     }
-    out.write_all(b"]")
+
+    /// Writes a value as JSON.
+    fn write(&self, row: usize, out: &mut impl Write) -> io::Result<()> {
+        if self.is_null(row) {
+            return out.write_all(b"null");
+        }
+        match &self.values {
+            Values::Text(texts) => string(texts.value(row), out),
+            Values::Digits(digits) => out.write_all(digits.value(row).as_bytes()),
+            Values::Boolean(flags) => write!(out, "{}", flags.value(row)),
+            Values::Int32(numbers) => write!(out, "{}", numbers.value(row)),
+            Values::Int64(numbers) => write!(out, "{}", numbers.value(row)),
+            Values::Float64(numbers) => {
+                serde_json::to_writer(out, &numbers.value(row)).map_err(io::Error::from)
+            }
+            Values::Date32(days) => write!(out, "\"{}\"", days_to_text(days.value(row))),
+            Values::Timestamp(micros) => write!(out, "\"{}\"", micros_to_text(micros.value(row))),
+            Values::Binary(bytes) => write!(out, "\"{}\"", crate::base64::encode(bytes.value(row))),
+            Values::List(list, items) => {
+                let offsets = list.value_offsets();
+                out.write_all(b"[")?;
+                for item in offsets[row]..offsets[row + 1] {
+                    if item > offsets[row] {
+                        out.write_all(b",")?;
+                    }
+                    items.write(item as usize, out)?;
+                }
+                out.write_all(b"]")
+            }
+            Values::Other => out.write_all(b"null"),
+        }
+    }
 }
 
 fn string(text: &str, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(out, text).map_err(io::Error::from)
-}
-
-fn float(number: f64, out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(out, &number).map_err(io::Error::from)
 }
 
 #[cfg(test)]
