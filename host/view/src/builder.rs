@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder, Int64Builder,
-    ListArray, StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int32Builder,
+    Int64Builder, ListArray, PrimitiveBuilder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 
@@ -178,18 +178,48 @@ impl Values {
         }
     }
 
+    /// Ends the array and begins one for which there is as much room as this one took, up to a bound: the next batch is
+    /// mostly like this one.
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Utf8(builder) => Arc::new(builder.finish()),
-            Self::Date32(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
-            Self::Int32(builder) => Arc::new(builder.finish()),
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Float64(builder) => Arc::new(builder.finish()),
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Binary(builder) => Arc::new(builder.finish()),
+            Self::Utf8(builder) => {
+                let array = builder.finish();
+                *builder = StringBuilder::with_capacity(room(array.len()), room(array.value_data().len()));
+                Arc::new(array)
+            }
+            Self::Binary(builder) => {
+                let array = builder.finish();
+                *builder = BinaryBuilder::with_capacity(room(array.len()), room(array.value_data().len()));
+                Arc::new(array)
+            }
+            Self::Boolean(builder) => {
+                let array = builder.finish();
+                *builder = BooleanBuilder::with_capacity(room(array.len()));
+                Arc::new(array)
+            }
+            Self::Timestamp(builder) => {
+                let array = builder.finish();
+                let fresh = TimestampMicrosecondBuilder::with_capacity(room(array.len()));
+                *builder = fresh.with_data_type(array.data_type().clone());
+                Arc::new(array)
+            }
+            Self::Date32(builder) => finish(builder),
+            Self::Int32(builder) => finish(builder),
+            Self::Int64(builder) => finish(builder),
+            Self::Float64(builder) => finish(builder),
         }
     }
+}
+
+fn finish<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>) -> ArrayRef {
+    let array = builder.finish();
+    *builder = PrimitiveBuilder::with_capacity(room(array.len()));
+    Arc::new(array)
+}
+
+/// How much room is made at once, of what was taken before.
+fn room(taken: usize) -> usize {
+    taken.min(1 << 20)
 }
 
 /// Appends cells of one size and answers how many bytes they take.
