@@ -14,7 +14,7 @@ use super::{FilesError, MAX_LINE};
 
 /// How much text a piece has, in bytes, unless one line is longer: it stays in the processor's cache, and there is
 /// enough to do for a thread.
-const PIECE: usize = 2 << 20;
+const PIECE: usize = 1 << 20;
 
 /// A piece of a file: whole lines; the last may lack its end.
 #[derive(Debug, Default)]

@@ -166,10 +166,10 @@ pub enum FilesError {
     View(String),
     /// The rows cannot be encoded.
     #[error("the rows cannot be encoded: {0}")]
-    Arrow(#[from] ArrowError),
+    Arrow(ArrowError),
     /// The rows cannot be encoded.
     #[error("the rows cannot be encoded: {0}")]
-    Parquet(#[from] ParquetError),
+    Parquet(ParquetError),
     /// A thread ended before its time.
     #[error("a thread ended before its time; this is a fault of lakefeed")]
     Thread,
@@ -178,12 +178,29 @@ pub enum FilesError {
 impl FilesError {
     /// Whether nobody reads the rows any more, as with `| head`.
     pub fn is_broken_pipe(&self) -> bool {
-        let is_broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-        match self {
-            Self::Rows(error) => is_broken(error),
-            Self::Arrow(ArrowError::IoError(_, error)) => is_broken(error),
-            Self::Parquet(ParquetError::External(error)) => error.downcast_ref().is_some_and(is_broken),
-            _ => false,
+        matches!(self, Self::Rows(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+// Where rows cannot be written, that is said, whichever form they have.
+
+impl From<ArrowError> for FilesError {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, error) => Self::Rows(error),
+            error => Self::Arrow(error),
+        }
+    }
+}
+
+impl From<ParquetError> for FilesError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(error) => match error.downcast() {
+                Ok(error) => Self::Rows(*error),
+                Err(error) => Self::Parquet(ParquetError::External(error)),
+            },
+            error => Self::Parquet(error),
         }
     }
 }

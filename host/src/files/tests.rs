@@ -270,3 +270,28 @@ fn it_says_how_far_it_is() {
     let last = *last.lock().unwrap();
     assert_eq!((last.bytes, last.resources, last.refused), (length, 9000, 0));
 }
+
+#[test]
+fn a_full_disk_is_called_one_in_every_form() {
+    let site = Site::new();
+    site.write("a", (0..9000).map(patient));
+    for format in [
+        Format::Ndjson,
+        Format::Json,
+        Format::Parquet,
+        Format::Arrow,
+        Format::ArrowStream,
+    ] {
+        let job = Job {
+            output: Some("/dev/full".into()),
+            ..site.job(&["a"], format, 2)
+        };
+        let error = run(&view(), &job, &|_| ()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the rows cannot be written: No space"),
+            "{format:?}: {error}"
+        );
+    }
+}

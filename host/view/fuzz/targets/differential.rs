@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../tests/differential/agree.rs"]
 mod agree;
+#[expect(dead_code, reason = "here all choices come from bytes")]
 #[path = "../../tests/differential/generate.rs"]
 mod generate;
 
@@ -23,6 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
         let expected = agreed(&views, &types, resource.to_string().as_bytes());
         let mut text = String::new();
         rewritten(&resource, &mut dice, &mut text);
-        assert_eq!(agreed(&views, &types, text.as_bytes()), expected, "{view}: {text}");
+        assert_eq!(
+            agreed(&views, &types, text.as_bytes()),
+            expected,
+            "{view}: {text}"
+        );
     }
 });

@@ -37,7 +37,11 @@ fuzz_target!(|expression: &str| {
         };
         let views = [fast, general];
         for resource in resources::RESOURCES {
-            drop(agree::agreed(&views, &views[0].default_types(), resource.as_bytes()));
+            drop(agree::agreed(
+                &views,
+                &views[0].default_types(),
+                resource.as_bytes(),
+            ));
         }
     }
 });

@@ -33,9 +33,12 @@ fuzz_target!(|bytes: &[u8]| {
     if checked.is_ok() {
         let parsed: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
         // A number may have more digits than a double takes, and is then kept as text.
-        assert!(parsed.as_ref().map_or_else(|error| error.to_string().contains("out of range"), serde_json::Value::is_object));
-        assert!(json::top_level_members(bytes).is_ok());
-        drop(r4::check_resource(bytes, json::Limits::default(), &[]));
+        assert!(parsed.as_ref().map_or_else(
+            |error| error.to_string().contains("out of range"),
+            serde_json::Value::is_object
+        ));
+        assert!(json::top_level_members(bytes).count() <= bytes.len());
+        drop(r4::check::check_resource(bytes, json::Limits::default(), &[]));
     }
     for views in VIEWS.iter() {
         let rows = agree::agreed(views, &views[0].default_types(), bytes);
