@@ -17,7 +17,7 @@ pub(super) enum Task {
     /// The next piece of the input, into the memory of an old one.
     Read(Input, Vec<u8>),
     Flatten(u64, Piece),
-    Write(Sink, Step),
+    Write(Box<Sink>, Step),
     Encode(Encoding),
     /// There is nothing more to do.
     End,
@@ -51,7 +51,7 @@ struct State {
     flattened: BTreeMap<u64, Flattened>,
     memories: Vec<Vec<u8>>,
     /// None while a thread has it.
-    sink: Option<Sink>,
+    sink: Option<Box<Sink>>,
     columns: Columns,
     is_closed: bool,
     /// Why the input ended early; what was read is still written.
@@ -72,7 +72,7 @@ impl Board {
             flattened: BTreeMap::new(),
             memories: Vec::new(),
             columns: sink.columns(),
-            sink: Some(sink),
+            sink: Some(Box::new(sink)),
             is_closed: false,
             unreadable: None,
             failure: None,
@@ -134,7 +134,7 @@ impl Board {
 
     /// Takes back the sink, and answers how far everything is. `is_rows` says that a piece was written, `is_end` that
     /// nothing more is to be.
-    pub(super) fn was_written(&self, mut sink: Sink, is_rows: bool, is_end: bool) -> Progress {
+    pub(super) fn was_written(&self, mut sink: Box<Sink>, is_rows: bool, is_end: bool) -> Progress {
         let mut progress = Progress::default();
         self.change(|state| {
             state.columns.add(sink.take_jobs());

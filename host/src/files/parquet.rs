@@ -30,7 +30,7 @@ const SAMPLE_ROWS: usize = 4096;
 /// What is to be done for a column, one after the other.
 pub(super) enum ColumnJob {
     /// The column of a new row group begins.
-    Open(ArrowColumnWriter),
+    Open(Box<ArrowColumnWriter>),
     Array(ArrayRef),
     /// The column of the row group is complete.
     Close,
@@ -51,7 +51,7 @@ pub(super) struct ParquetSink {
 enum State {
     /// Too few rows came to begin.
     Waiting(Option<Out>, Vec<RecordBatch>),
-    Begun(SerializedFileWriter<Out>, ArrowRowGroupWriterFactory),
+    Begun(Box<SerializedFileWriter<Out>>, ArrowRowGroupWriterFactory),
 }
 
 impl ParquetSink {
@@ -90,7 +90,7 @@ impl ParquetSink {
         let properties = properties(&self.schema, &waiting);
         let writer = ArrowWriter::try_new(out, Arc::clone(&self.schema), Some(properties))?;
         let (writer, factory) = writer.into_serialized_writer()?;
-        self.state = State::Begun(writer, factory);
+        self.state = State::Begun(Box::new(writer), factory);
         waiting.iter().try_for_each(|batch| self.add(batch))
     }
 
@@ -101,7 +101,7 @@ impl ParquetSink {
         if self.rows == 0 {
             let writers = factory.create_column_writers(self.groups)?;
             for (jobs, writer) in self.jobs.iter_mut().zip(writers) {
-                jobs.push(ColumnJob::Open(writer));
+                jobs.push(ColumnJob::Open(Box::new(writer)));
             }
             self.groups += 1;
         }
@@ -214,7 +214,7 @@ pub(super) struct Columns {
 struct Column {
     field: FieldRef,
     /// None while a thread has it, and between row groups.
-    writer: Option<ArrowColumnWriter>,
+    writer: Option<Box<ArrowColumnWriter>>,
     is_out: bool,
     jobs: VecDeque<ColumnJob>,
     /// The number of the row group that is being encoded.
@@ -225,7 +225,7 @@ struct Column {
 pub(super) struct Encoding {
     number: usize,
     field: FieldRef,
-    writer: Option<ArrowColumnWriter>,
+    writer: Option<Box<ArrowColumnWriter>>,
     jobs: VecDeque<ColumnJob>,
     closed: Vec<ArrowColumnChunk>,
 }
@@ -321,7 +321,7 @@ impl Encoding {
                 }
                 (ColumnJob::Close, place) => self
                     .closed
-                    .extend(place.take().map(ArrowColumnWriter::close).transpose()?),
+                    .extend(place.take().map(|writer| writer.close()).transpose()?),
                 (ColumnJob::Array(_), None) => {}
             }
         }

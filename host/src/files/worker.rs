@@ -42,7 +42,7 @@ fn tasks(
     }
 }
 
-fn write(board: &Board, mut sink: Sink, step: Step) -> Result<Progress, FilesError> {
+fn write(board: &Board, mut sink: Box<Sink>, step: Step) -> Result<Progress, FilesError> {
     let is_rows = matches!(step, Step::Rows(_));
     let is_end = match step {
         Step::Rows(flattened) => sink.write(flattened)?,
