@@ -7,6 +7,8 @@ set -euo pipefail
 packages=()
 command -v strace >/dev/null || packages+=(strace)
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
+# The fuzzer is C++.
+command -v g++ >/dev/null || packages+=(g++)
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)

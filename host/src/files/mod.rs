@@ -1,8 +1,8 @@
 //! Files of NDJSON in, rows out, by the view engine alone: without a store, on any number of threads.
 //!
-//! [`Board`] holds what is in work and says what is to be done next; every thread takes a task from it, does it and
-//! brings back what came of it: to read a piece of the input ([`input`]), to flatten one ([`flatten`]), to write what
-//! was flattened in the order in which it was read ([`sink`]), to encode a column of a Parquet file ([`parquet`]). So
+//! `board` holds what is in work and says what is to be done next; every thread takes a task from it, does it and
+//! brings back what came of it: to read a piece of the input (`input`), to flatten one (`flatten`), to write what
+//! was flattened in the order in which it was read (`sink`), to encode a column of a Parquet file (`parquet`). So
 //! the rows, and the bytes of the file, are the same whatever the number of threads, and what is held does not grow
 //! with the input.
 
