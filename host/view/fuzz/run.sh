@@ -18,7 +18,7 @@ built=${CARGO_TARGET_DIR:-target}/fuzz
 for target in $targets; do
     cargo build --quiet --release --target "$host" --target-dir "$built" --bin "$target"
     mkdir -p "$built/corpus/$target" "artifacts/$target"
-    "$built/$host/release/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+    "$built/$host/release/$target" -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 \
         -print_final_stats=1 -verbosity=1 -artifact_prefix="artifacts/$target/" \
         "$built/corpus/$target" "corpus/$target" 2>"$built/$target.log" || {
         tail -n 40 "$built/$target.log"
